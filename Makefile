@@ -1,0 +1,102 @@
+# dlcli: `make`, `make test`, `make install PREFIX= DESTDIR=`, `make DEBUG=1`, `make SAN=address,undefined`, `make SAN=thread`, `make sizes`.
+# Objects lie under build/; a set of flags has a folder of its own there, so that switching rebuilds nothing twice.
+ifeq ($(origin CC),default)
+CC      := gcc
+endif
+PREFIX  ?= /usr/local
+VERSION := 0.1.0
+
+MACHINE := $(shell $(CC) -dumpmachine)
+comma   := ,
+VARIANT := $(notdir $(firstword $(CC)))$(if $(DEBUG),-debug)$(if $(SAN),-$(subst $(comma),+,$(SAN)))
+OUT     := build/$(VARIANT)
+BINARY  := $(if $(DEBUG)$(SAN)$(KEEP),$(OUT)/dlcli,dlcli)
+
+# `make V=1` prints every command.
+Q   := $(if $(V),,@)
+SAY := @$(if $(V),:,echo)
+
+OPTIMIZE := $(if $(DEBUG),-O0 -g3,-O2 -g)
+SANITIZE := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all)
+WARN     := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wwrite-strings -Wvla -Werror
+CPPFLAGS += -Isrc -D_GNU_SOURCE -DDLCLI_VERSION='"$(VERSION)"'
+CFLAGS   += -std=c11 $(OPTIMIZE) $(WARN) $(SANITIZE) -pthread
+LDFLAGS  += $(SANITIZE) -pthread
+LDLIBS   += -lcjson -lz -lm -ldl
+
+# Kernels: each file of kernels/body/ is compiled once per instruction set and element type (see kernels/body/body.h).
+KERNEL_FLAGS := -O3 -ffp-contract=fast -fno-math-errno -fno-trapping-math
+ifneq (,$(findstring x86_64,$(MACHINE)))
+ISAS := base avx2 avx512
+FLAGS_avx2   := -mavx2 -mfma -mf16c -mbmi2
+FLAGS_avx512 := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma -mf16c -mbmi2 -mprefer-vector-width=512
+else
+ISAS := base
+endif
+ELEMS := $(foreach isa,$(ISAS),$(isa)-f32 $(isa)-bf16) base-f64
+
+SOURCES := $(filter-out src/kernels/body/%,$(shell find src -name '*.c' | sort))
+BODIES  := $(shell find src/kernels/body -name '*.c' 2>/dev/null | sort)
+OBJECTS := $(SOURCES:src/%.c=$(OUT)/%.o)
+KERNELS := $(foreach e,$(ELEMS),$(BODIES:src/kernels/body/%.c=$(OUT)/kernels/$(e)/%.o))
+LIBRARY := $(filter-out $(OUT)/main.o,$(OBJECTS)) $(KERNELS)
+
+all: $(BINARY)
+
+$(BINARY): $(OBJECTS) $(KERNELS)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(SAY) "  LINK $@"
+
+# Compiles everything and links nothing: what a cross compiler without the libraries can do.
+objects: $(OBJECTS) $(KERNELS)
+
+$(OUT)/%.o: src/%.c
+	@mkdir -p $(@D)
+	$(SAY) "  CC   $@"
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+define kernel_rule
+$(OUT)/kernels/$(1)-$(2)/%.o: src/kernels/body/%.c
+	@mkdir -p $$(@D)
+	$$(SAY) "  CC   $$@"
+	$$(Q)$$(CC) $$(CPPFLAGS) $$(CFLAGS) $$(if $$(DEBUG),,$$(KERNEL_FLAGS)) $$(FLAGS_$(1)) -DISA=$(1) -DISA_$(1)=1 -DELEM=$(2) -DELEM_$(2)=1 -MMD -MP -c -o $$@ $$<
+endef
+$(foreach e,$(ELEMS),$(eval $(call kernel_rule,$(word 1,$(subst -, ,$(e))),$(word 2,$(subst -, ,$(e))))))
+
+# For the tests: the convolutions' AVX-512 shapes as AVX2 code, so that they are tested where there is no AVX-512.
+ifneq (,$(filter avx2,$(ISAS)))
+FLAGS_emulated := $(FLAGS_avx2) -DISA_avx512=1
+$(eval $(call kernel_rule,emulated,f32))
+$(eval $(call kernel_rule,emulated,bf16))
+EMULATED := $(foreach e,f32 bf16,$(patsubst src/kernels/body/%.c,$(OUT)/kernels/emulated-$(e)/%.o,\
+	$(filter src/kernels/body/conv_lanes% src/kernels/body/conv_nhwc% src/kernels/body/activation.c,$(BODIES))))
+endif
+
+# Tests: every tests/unit/test_*.c is a program of its own, linked with everything but main.c.
+TESTS := $(patsubst tests/unit/%.c,$(OUT)/tests/%,$(wildcard tests/unit/test_*.c))
+$(OUT)/tests/%: tests/unit/%.c $(LIBRARY)
+	@mkdir -p $(@D)
+	$(SAY) "  TEST $@"
+	$(Q)$(CC) $(CPPFLAGS) -Itests/unit $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< $(LIBRARY) $(LDLIBS) -lcmocka
+
+$(OUT)/tests/test_conv: $(EMULATED)
+$(OUT)/tests/test_conv: LIBRARY += $(EMULATED)
+
+tests: $(TESTS)
+test-unit: $(TESTS)
+	@status=0; for t in $(TESTS); do ./$$t || status=1; done; exit $$status
+
+install: $(BINARY)
+	install -D -m 755 $(BINARY) $(DESTDIR)$(PREFIX)/bin/dlcli
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1
+	$(abspath $(BINARY)) help man >$(DESTDIR)$(PREFIX)/share/man/man1/dlcli.1
+
+sizes:
+	@scripts/sizes
+
+clean:
+	rm -rf build dlcli
+
+.PHONY: all objects tests test-unit install sizes clean
+.DELETE_ON_ERROR:
+-include $(OBJECTS:.o=.d) $(KERNELS:.o=.d) $(EMULATED:.o=.d) $(TESTS:=.d)

@@ -1,0 +1,199 @@
+/* dlcli predict: pictures and arrays through a model; the most probable classes, or any layer's output. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/npy.h"
+#include "commands/predict.h"
+#include "views/tiles.h"
+
+static const struct flag flags[] = {
+    {"model", 'm', FLAG_TEXT, "MODEL", 0, 0, 1, "Model, or config with -w; several: an ensemble (default: $DLCLI_MODEL, else runs/last/best.safetensors)."},
+    {"weights", 'w', FLAG_TEXT, "FILE", 0, 0, 0, "Weights for a config."},
+    {"top", 0, FLAG_INT, "K", 1, 1000000, 0, "Classes to name (default: 5, or all where there are fewer)."},
+    {"layer", 0, FLAG_TEXT, "LAYER", 0, 0, 0, "Put out this layer, by name or index, in place of the network's output."},
+    {"output", 'o', FLAG_TEXT, "FILE.npy|.png|.svg", 0, 0, 0, "Write what is put out as float32 .npy, N first; with --layer as a picture, a tile a map."},
+    {"batch", 0, FLAG_INT, "N", 1, 65536, 0, "Inputs at a time (default: 32)."},
+    {"null", '0', FLAG_ON, NULL, 0, 0, 0, "Names on stdin end in NUL, not in a newline."},
+    {NULL, 0, FLAG_ON, NULL, 0, 0, 0, NULL},
+};
+
+/* What `say` collects: rows for --output. */
+struct saying { const char *output; float *rows; size_t count, room; int top; struct text line; };
+
+static int keep_row(struct saying *s, size_t width, const float *values, struct err *err) {
+    if (s->count == s->room) {
+        size_t room = s->room ? 2 * s->room : 64, bytes;
+        float *rows = mem_mul(room, width * sizeof *rows, &bytes) ? NULL : realloc(s->rows, bytes);
+        if (!rows) return err_add(err, STATUS_FAILED, "out of memory for %zu rows of output", room);
+        s->rows = rows;
+        s->room = room;
+    }
+    memcpy(s->rows + s->count++ * width, values, width * sizeof *values);
+    return 0;
+}
+
+static const char *class_name(const struct model *model, int i, char buffer[16]) {
+    if (model->classes && i < model->class_count) return model->classes[i];
+    snprintf(buffer, 16, "%d", i);
+    return buffer;
+}
+
+/* The place of the k-th largest, given the (k-1)-th's; equal values in order of their places. NaN comes last. */
+static size_t next_best(const float *values, size_t n, size_t before, int first) {
+    size_t best = n;
+    for (size_t i = 0; i < n; i++) {
+        int later = first || values[i] < values[before] || (values[i] == values[before] && i > before);
+        if (later && values[i] == values[i] && (best == n || values[i] > values[best])) best = i;
+    }
+    return best;
+}
+
+/* One answer a sample that tells classes apart; a sequence with an answer a step is put out as it is. */
+static int says_classes(const struct batcher *b) { return b->layer < 0 && b->width == (size_t)b->members[0].model.graph.classes; }
+
+static void name_input(struct json *j, const struct place *place) {
+    json_open(j, NULL, '{');
+    json_text(j, "input", place->name);
+    if (place->row >= 0) json_int(j, "row", place->row);
+}
+
+static void json_line(struct saying *s, const struct batcher *b, const struct place *place, const float *values) {
+    struct json j = {s->line, 0};
+    const struct model *model = &b->members[0].model;
+    char buffer[16];
+    name_input(&j, place);
+    if (!values) json_text(&j, "error", place->error);
+    else if (says_classes(b)) {
+        json_open(&j, "top", '[');
+        size_t best = 0;
+        for (int k = 0; k < s->top && (best = next_best(values, b->width, best, !k)) < b->width; k++) {
+            json_open(&j, NULL, '{');
+            json_text(&j, "class", class_name(model, (int)best, buffer));
+            json_int(&j, "index", (long long)best);
+            json_real(&j, "probability", values[best]);
+            json_close(&j, '}');
+        }
+        json_close(&j, ']');
+    } else {
+        json_open(&j, "output", '[');
+        for (size_t i = 0; i < b->width; i++) json_real(&j, NULL, values[i]);
+        json_close(&j, ']');
+    }
+    json_close(&j, '}');
+    s->line = j.out;
+    text_add(&s->line, "\n");
+}
+
+static void table_lines(struct saying *s, const struct batcher *b, const struct place *place, const float *values) {
+    const struct model *model = &b->members[0].model;
+    char buffer[16];
+    if (place->row >= 0) text_add(&s->line, "%s[%ld]:", place->name, place->row);
+    else text_add(&s->line, "%s:", place->name);
+    if (!says_classes(b)) {
+        for (size_t i = 0; i < b->width; i++) text_add(&s->line, " %.6g", (double)values[i]);
+        text_add(&s->line, "\n");
+        return;
+    }
+    text_add(&s->line, "\n");
+    size_t best = 0;
+    for (int k = 0; k < s->top && (best = next_best(values, b->width, best, !k)) < b->width; k++)
+        text_add(&s->line, "  %6.2f%%  %s\n", 100 * (double)values[best], class_name(model, (int)best, buffer));
+}
+
+static int say(struct batcher *b, const struct place *place, const float *values, struct err *err) {
+    struct saying *s = b->say_arg;
+    s->line.length = 0;
+    if (!values && !b->context->json) return progress_error(&b->context->progress, place->error), 0;
+    if (values && s->output) return keep_row(s, b->width, values, err);
+    if (b->context->json) json_line(s, b, place, values);
+    else table_lines(s, b, place, values);
+    return context_print(b->context, s->line.text, s->line.length, err);
+}
+
+static int is_picture(const char *path) {
+    size_t n = strlen(path);
+    return n > 4 && (!strcmp(path + n - 4, ".png") || !strcmp(path + n - 4, ".svg"));
+}
+
+/* A block of tiles for each input, a tile a channel (and time step); flat outputs are a tile of one row. */
+static int draw_maps(const struct batcher *b, const struct saying *s, struct err *err) {
+    const struct graph *g = &b->members[0].model.graph;
+    struct shape out = b->layer < 0 ? g->nodes[g->output].out : g->nodes[g->layers[b->layer].last].out;
+    int flat = out.h == 1 && out.w == 1;
+    char shape[48];
+    struct canvas *c = canvas_make(1, 1, TILES_BACKGROUND);
+    double y = 0, width = 0;
+    for (size_t i = 0; i < s->count; i++) {
+        char *title = mem_format("%s  %s", b->layer < 0 ? "output" : g->layers[b->layer].name, shape_text(out, shape));
+        struct tiles tiles = {.values = s->rows + i * b->width, .count = flat ? (size_t)out.t : (size_t)out.t * (size_t)out.c, .columns = flat ? 1 : 0, .channels = 1,
+            .height = flat ? 1 : out.h, .width = flat ? out.c : out.w, .title = i ? NULL : title};
+        y = tiles_draw(&tiles, c, y, &width);
+        free(title);
+    }
+    canvas_resize(c, width, y);
+    int bad = canvas_write(c, s->output, err);
+    canvas_free(c);
+    return bad;
+}
+
+static int write_rows(const struct batcher *b, const struct saying *s, struct err *err) {
+    const struct graph *g = &b->members[0].model.graph;
+    struct shape out = b->layer < 0 ? g->nodes[g->output].out : g->nodes[g->layers[b->layer].last].out;
+    size_t dims[5] = {s->count};
+    int ndim = 1;
+    if (out.t > 1) dims[ndim++] = (size_t)out.t;
+    dims[ndim++] = (size_t)out.c;
+    if (out.h > 1 || out.w > 1) {
+        dims[ndim++] = (size_t)out.h;
+        dims[ndim++] = (size_t)out.w;
+    }
+    return npy_write(s->output, s->rows, ndim, dims, err);
+}
+
+/* The only input that can't be read is found before work began; some of several are failures of the work. Names on stdin may be none. */
+static int judge(const struct batcher *b, struct err *err) {
+    const char *first = b->context->args.operands[0];
+    if (!b->done && !b->failed && strcmp(first, "-")) return err_add(err, STATUS_REFUSED, "%s: holds nothing to predict", first);
+    if (!b->failed) return 0;
+    if (b->done + b->failed == 1) {
+        err->status = STATUS_REFUSED;      /* the sentence has been said in its turn */
+        return -1;
+    }
+    return err_add(err, STATUS_FAILED, "%zu of %zu inputs could not be read", b->failed, b->done + b->failed);
+}
+
+static int run(struct context *context, struct err *err) {
+    const struct args *args = &context->args;
+    if (context_operands(context, 1, (size_t)-1, "something to predict: dlcli predict image.png", err)) return -1;
+    struct saying s = {.output = flags_text(args, "output"), .top = (int)flags_int(args, "top", 5)};
+    if (flags_text(args, "layer") && !s.output && !context->json && flags_text(args, "top")) return err_add(err, STATUS_REFUSED, "--top and --layer exclude each other");
+    int one = args->operand_count == 1 && strcmp(args->operands[0], "-") && !file_is_folder(args->operands[0]);
+    int batch = (int)flags_int(args, "batch", one && !strstr(args->operands[0], ".npy") ? 1 : 32);
+    struct batcher b = {.say = say, .say_arg = &s};
+    int bad = batcher_open(&b, context, batch, flags_text(args, "layer"), err);
+    if (!bad) progress_warn(&context->progress, err);
+    bad = bad || inputs_feed(&b, flags_on(args, "null") ? '\0' : '\n', err) || (s.output && b.done && (is_picture(s.output) ? draw_maps : write_rows)(&b, &s, err)) || judge(&b, err);
+    batcher_close(&b);
+    text_free(&s.line);
+    free(s.rows);
+    return bad ? -1 : 0;
+}
+
+const struct command command_predict = {
+    .name = "predict",
+    .synopsis = "predict INPUT... [-m MODEL] [--top K] [--layer LAYER] [--output FILE.npy]",
+    .summary = "classify pictures and arrays; or put out any layer",
+    .help = "INPUT is a picture (PNG, JPEG, BMP, GIF, PNM, TGA, told by content), a folder of them, a .npy array (N,C,H,W or N,D: fed to the\n"
+            "network as it is), or - for names on stdin. Pictures go through the model's own preprocessing. What can't be read is reported,\n"
+            "the rest is done, and the exit status is 1.",
+    .examples = "dlcli predict image.png\n"
+                "dlcli predict photos/ -m runs/lenet/best.safetensors --top 1\n"
+                "find . -name '*.jpg' -print0 | dlcli predict --json -0 - | jq -r '.input + \" \" + .top[0].class'\n"
+                "dlcli predict x.npy -m model.safetensors --layer conv2 --output y.npy\n"
+                "dlcli predict cat.png --layer conv1 --output maps.png\n"
+                "dlcli predict dog.jpg -m cfg/imagenet/squeezenet.cfg -w squeezenet1_0.safetensors",
+    .flags = flags,
+    .run = run,
+};

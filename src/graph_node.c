@@ -1,0 +1,96 @@
+/* What layers' shape() and everybody who names things in a graph call: shapes, slots, references. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/flags.h"
+#include "graph.h"
+#include "layers/layer.h"
+
+size_t shape_step(struct shape s) { return (size_t)s.c * (size_t)s.h * (size_t)s.w; }
+
+size_t shape_count(struct shape s) {
+    double count = (double)s.t * s.c * s.h * s.w;
+    return s.t < 1 || s.c < 1 || s.h < 1 || s.w < 1 || count > 2147483647.0 ? 0 : (size_t)count;
+}
+
+int shape_same(struct shape a, struct shape b) { return a.t == b.t && a.c == b.c && a.h == b.h && a.w == b.w; }
+
+const char *shape_text(struct shape s, char buffer[48]) {
+    int n = s.h == 1 && s.w == 1 ? snprintf(buffer, 48, "%d", s.c) : snprintf(buffer, 48, "%dx%dx%d", s.c, s.h, s.w);
+    if (s.t > 1 && n > 0 && n < 48) snprintf(buffer + n, 48 - (size_t)n, " (%d steps)", s.t);
+    return buffer;
+}
+
+struct shape node_input(const struct node *node, int i) { return node->graph->nodes[node->in[i]].out; }
+
+struct slot *node_slot(struct node *node, enum slot_kind kind, const char *suffix, struct init init, size_t fan_in, size_t fan_out, const int *dims) {
+    struct slot *slot = &node->slots[node->slot_count++];
+    *slot = (struct slot){.suffix = suffix, .kind = kind, .init = init, .fan_in = fan_in, .fan_out = fan_out, .count = 1};
+    for (; dims[slot->ndim]; slot->ndim++) {
+        slot->dims[slot->ndim] = dims[slot->ndim];
+        slot->count *= (size_t)dims[slot->ndim];
+    }
+    slot->rate = config_real(node->section, "learning_rate");
+    slot->frozen = config_bool(node->section, "freeze");
+    slot->decays = slot->ndim > 1;
+    return slot;
+}
+
+struct init node_init(const struct node *node, struct init otherwise) {
+    const struct section *s = node->section;
+    int kind = config_choice(s, "init");
+    struct init init = otherwise;
+    if (kind >= 0) init.kind = (enum init_kind)kind;
+    if (init.kind == INIT_UNIFORM) {
+        init.a = config_real(s, "init_min");
+        init.b = config_real(s, "init_max");
+    } else if (init.kind == INIT_NORMAL) {
+        init.a = config_real(s, "init_mean");
+        init.b = config_real(s, "init_std");
+    } else if (kind >= 0 || config_given(s, "init_gain")) init.a = config_real(s, "init_gain");
+    return init;
+}
+
+int node_refuse(const struct node *node, const char *key, struct err *err, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    char sentence[1024];
+    vsnprintf(sentence, sizeof sentence, format, args);
+    va_end(args);
+    const char *type = node->layer < 0 ? "net" : node->graph->layers[node->layer].type;
+    return config_refuse(node->section, type, key, err, "%s", sentence);
+}
+
+int graph_find_layer(const struct graph *graph, const char *reference, struct err *err) {
+    const char **names = mem_need((size_t)graph->layer_count + 1, sizeof *names);
+    int found = -1;
+    for (int i = 0; i < graph->layer_count && graph->layers[i].name; i++) {
+        names[i] = graph->layers[i].name;
+        if (!strcmp(names[i], reference)) found = i;
+    }
+    long index;
+    if (found < 0 && !number_int(reference, -graph->layer_count, graph->layer_count - 1, &index)) found = (int)(index < 0 ? index + graph->layer_count : index);
+    if (found < 0) {
+        const char *near = err_nearest(reference, names);
+        if (near) err_add(err, STATUS_REFUSED, "there is no layer \"%s\"; did you mean \"%s\"?", reference, near);
+        else err_add(err, STATUS_REFUSED, "there is no layer \"%s\": want a name or 0..%d", reference, graph->layer_count - 1);
+    }
+    free(names);
+    return found;
+}
+
+int graph_starts_by_chance(const struct graph *graph) {
+    for (int i = 0; i < graph->node_count; i++)
+        for (int j = 0; j < graph->nodes[i].slot_count; j++) {
+            enum init_kind kind = graph->nodes[i].slots[j].init.kind;
+            if (kind != INIT_ZERO && kind != INIT_ONE && kind != INIT_DIRAC && kind != INIT_VALUES) return 1;
+        }
+    return 0;
+}
+
+const char *graph_slot_name(const struct graph *graph, const struct node *node, const struct slot *slot, char *buffer, size_t size) {
+    snprintf(buffer, size, "%s.%s", graph->layers[node->layer].name, slot->suffix);
+    return buffer;
+}

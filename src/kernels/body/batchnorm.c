@@ -1,0 +1,231 @@
+/* Batch normalization (Ioffe and Szegedy, 2015) with PyTorch's conventions: the batch's biased variance normalizes, the unbiased one moves
+ * the running variance. Both directions end in one pass that is linear in its inputs, with coefficients per channel:
+ *     y = (x - shift) * a + b        dx = dy * a + (x - shift) * b + d
+ * Gradients of missing samples (lanes layout) stay zero. */
+#include <math.h>
+#include "kernels/body/functions.h"
+#include "kernels/body/moments.h"
+
+struct coefficients { real *shift, *a, *b, *d; };
+struct linear { struct view v; struct coefficients k; const elem *x, *dy; elem *to; int add; };
+
+static size_t stats_bytes(const struct view *v) {
+    return (K(channel_scratch)(v) + 63) / 64 * 64;
+}
+
+size_t K(batchnorm_scratch)(struct view v) {
+    return stats_bytes(&v) + 4 * v.channels * sizeof(real);
+}
+
+static struct coefficients coefficients_in(const struct batchnorm *b) {
+    real *at = (real *)(void *)((char *)b->scratch + stats_bytes(&b->view));
+    size_t n = b->view.channels;
+    return (struct coefficients){at, at + n, at + 2 * n, at + 3 * n};
+}
+
+static double gamma_of(const struct batchnorm *b, size_t c) {
+    return b->gamma == NULL ? 1 : (double)((const real *)b->gamma)[c];
+}
+
+/* ---- y = (x - shift) * a + b ---- */
+
+static void forward_run(const elem *x, elem *y, size_t n, real shift, real a, real b) {
+    for (size_t i = 0; i < n; i += LANES) {
+        size_t m = body_least(LANES, n - i);
+        vec v;
+        vec_load_n(&v, x + i, m);
+        v = (v - shift) * a + b;
+        vec_store_n(y + i, &v, m);
+    }
+}
+
+static void forward_row(const elem *x, elem *y, size_t n, const struct coefficients *k) {
+    size_t c = 0;
+    for (; c + LANES <= n; c += LANES) {
+        vec v, shift, a, b;
+        vec_load(&v, x + c);
+        vec_load_reals(&shift, k->shift + c);
+        vec_load_reals(&a, k->a + c);
+        vec_load_reals(&b, k->b + c);
+        v = (v - shift) * a + b;
+        vec_store(y + c, &v);
+    }
+    for (; c < n; c++) {
+        STORE(y, c, (LOAD(x, c) - k->shift[c]) * k->a[c] + k->b[c]);
+    }
+}
+
+static void forward_range(void *job, size_t begin, size_t end) {
+    const struct linear *j = job;
+    size_t inner = j->v.inner, channels = j->v.channels, unit = inner == 1 ? channels : inner;
+    for (size_t u = begin; u < end; u++) {
+        const elem *x = j->x + u * unit;
+        elem *y = j->to + u * unit;
+        if (inner == 1) {
+            forward_row(x, y, channels, &j->k);
+        } else {
+            size_t c = u % channels;
+            forward_run(x, y, inner, j->k.shift[c], j->k.a[c], j->k.b[c]);
+        }
+    }
+}
+
+static void linear_run(struct threads *t, struct linear *j, body_range *range) {
+    size_t units = j->v.inner == 1 ? j->v.outer : j->v.outer * j->v.channels;
+    body_split(t, units, j->v.outer * j->v.channels * j->v.inner, range, j);
+}
+
+static void normalize(struct threads *t, const struct batchnorm *b, struct coefficients k, const void *x, void *y) {
+    for (size_t c = 0; c < b->view.channels; c++) {
+        k.b[c] = b->beta == NULL ? 0 : ((const real *)b->beta)[c];
+    }
+    struct linear job = {.v = b->view, .k = k, .x = x, .to = y};
+    linear_run(t, &job, forward_range);
+}
+
+static void move(void *running, size_t c, double momentum, double value) {
+    real *r = (real *)running + c;
+    *r = (real)((1 - momentum) * (double)*r + momentum * value);
+}
+
+void K(batchnorm_train)(struct threads *t, const struct batchnorm *b, const void *x, void *y) {
+    const struct channel_moment *m = K(channel_moments)(t, &b->view, x, b->scratch);
+    struct coefficients k = coefficients_in(b);
+    real *mean = b->mean, *inv_std = b->inv_std;
+    for (size_t c = 0; c < b->view.channels; c++) {
+        double rstd = 1 / sqrt(m[c].m2 / m[c].n + b->eps);
+        mean[c] = k.shift[c] = (real)m[c].mean;
+        inv_std[c] = (real)rstd;
+        k.a[c] = (real)(gamma_of(b, c) * rstd);
+        move(b->running_mean, c, b->momentum, m[c].mean);
+        move(b->running_var, c, b->momentum, m[c].m2 / (m[c].n > 1 ? m[c].n - 1 : 1));
+    }
+    normalize(t, b, k, x, y);
+}
+
+/* 1 / standard deviation by the running statistics. */
+static double running_rstd(const struct batchnorm *b, size_t c) {
+    return 1 / sqrt((double)((const real *)b->running_var)[c] + b->eps);
+}
+
+void K(batchnorm_infer)(struct threads *t, const struct batchnorm *b, const void *x, void *y) {
+    struct coefficients k = coefficients_in(b);
+    for (size_t c = 0; c < b->view.channels; c++) {
+        k.shift[c] = ((const real *)b->running_mean)[c];
+        k.a[c] = (real)(gamma_of(b, c) * running_rstd(b, c));
+    }
+    normalize(t, b, k, x, y);
+}
+
+/* ---- dx = dy * a + (x - shift) * b + d ---- */
+
+static void backward_run(const struct linear *j, size_t u, size_t valid) {
+    size_t inner = j->v.inner, c = u % j->v.channels;
+    const elem *x = j->x + u * inner, *dy = j->dy + u * inner;
+    elem *dx = j->to + u * inner;
+    real shift = j->k.shift[c];
+    vec a = (vec){0} + j->k.a[c], b = (vec){0} + j->k.b[c], d = (vec){0} + j->k.d[c];
+    for (size_t l = valid; l < LANES; l++) {
+        a[l] = b[l] = d[l] = 0;
+    }
+    for (size_t i = 0; i < inner; i += LANES) {
+        size_t m = body_least(LANES, inner - i);
+        vec v, g, before = {0};
+        vec_load_n(&v, x + i, m);
+        vec_load_n(&g, dy + i, m);
+        if (j->add) {
+            vec_load_n(&before, dx + i, m);
+        }
+        v = g * a + ((v - shift) * b + d) + before;
+        vec_store_n(dx + i, &v, m);
+    }
+}
+
+static void backward_row(const struct linear *j, size_t u) {
+    size_t n = j->v.channels, c = 0;
+    const elem *x = j->x + u * n, *dy = j->dy + u * n;
+    elem *dx = j->to + u * n;
+    const struct coefficients *k = &j->k;
+    for (; c + LANES <= n; c += LANES) {
+        vec v, g, shift, a, b, d, before = {0};
+        vec_load(&v, x + c);
+        vec_load(&g, dy + c);
+        vec_load_reals(&shift, k->shift + c);
+        vec_load_reals(&a, k->a + c);
+        vec_load_reals(&b, k->b + c);
+        vec_load_reals(&d, k->d + c);
+        if (j->add) {
+            vec_load(&before, dx + c);
+        }
+        v = g * a + ((v - shift) * b + d) + before;
+        vec_store(dx + c, &v);
+    }
+    for (; c < n; c++) {
+        real before = j->add ? LOAD(dx, c) : 0;
+        STORE(dx, c, LOAD(dy, c) * k->a[c] + ((LOAD(x, c) - k->shift[c]) * k->b[c] + k->d[c]) + before);
+    }
+}
+
+static void backward_range(void *job, size_t begin, size_t end) {
+    const struct linear *j = job;
+    for (size_t u = begin; u < end; u++) {
+        if (j->v.inner == 1) {
+            backward_row(j, u);
+        } else {
+            size_t o = u / j->v.channels;
+            backward_run(j, u, j->v.lanes > 1 ? body_least(LANES, j->v.samples - o * LANES) : LANES);
+        }
+    }
+}
+
+static void gradient(struct threads *t, const struct batchnorm *b, struct coefficients k, const void *x, const void *dy, void *dx, int add) {
+    struct linear job = {b->view, k, x, dy, dx, add};
+    if (dx != NULL) {
+        linear_run(t, &job, backward_range);
+    }
+}
+
+/* Adds to dgamma and dbeta; returns sum of dy * xhat. */
+static double parameter_gradients(const struct batchnorm *b, size_t c, const struct channel_sum *sum, double rstd) {
+    double product = sum->dy_x * rstd;
+    if (b->dgamma != NULL) {
+        ((real *)b->dgamma)[c] += (real)product;
+    }
+    if (b->dbeta != NULL) {
+        ((real *)b->dbeta)[c] += (real)sum->dy;
+    }
+    return product;
+}
+
+/* Values a channel has, missing samples not counted. */
+static double values_per_channel(const struct view *v) {
+    return v->lanes > 1 ? (double)(v->samples * (v->inner / LANES)) : (double)(v->outer * v->inner);
+}
+
+void K(batchnorm_back)(struct threads *t, const struct batchnorm *b, const void *x, const void *dy, void *dx, int add) {
+    const real *mean = b->mean, *inv_std = b->inv_std;
+    const struct channel_sum *sum = K(channel_sums)(t, &b->view, dy, x, mean, b->scratch);
+    struct coefficients k = coefficients_in(b);
+    double n = values_per_channel(&b->view);
+    for (size_t c = 0; c < b->view.channels; c++) {
+        double rstd = (double)inv_std[c], a = gamma_of(b, c) * rstd;
+        double product = parameter_gradients(b, c, &sum[c], rstd);
+        k.shift[c] = mean[c];
+        k.a[c] = (real)a;
+        k.b[c] = (real)(-a * rstd * product / n);
+        k.d[c] = (real)(-a * sum[c].dy / n);
+    }
+    gradient(t, b, k, x, dy, dx, add);
+}
+
+void K(batchnorm_back_frozen)(struct threads *t, const struct batchnorm *b, const void *x, const void *dy, void *dx, int add) {
+    struct coefficients k = coefficients_in(b);
+    const struct channel_sum *sum = K(channel_sums)(t, &b->view, dy, x, b->running_mean, b->scratch);
+    for (size_t c = 0; c < b->view.channels; c++) {
+        double rstd = running_rstd(b, c);
+        parameter_gradients(b, c, &sum[c], rstd);
+        k.shift[c] = k.b[c] = k.d[c] = 0;
+        k.a[c] = (real)(gamma_of(b, c) * rstd);
+    }
+    gradient(t, b, k, x, dy, dx, add);
+}

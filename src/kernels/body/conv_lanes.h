@@ -1,0 +1,67 @@
+/* The parts of conv_lanes: tiles of sums in registers (conv_lanes_tile.c), the walk over outputs (conv_lanes.c), the gradient of the
+ * weights (conv_lanes_weight.c). */
+#ifndef DLCLI_KERNELS_BODY_CONV_LANES_H
+#define DLCLI_KERNELS_BODY_CONV_LANES_H
+
+#include "kernels/body/conv.h"
+
+/* Outputs of `M` channels at `P` places: sums over c channels, kh rows and kw columns of taps. Strides are in reals. Places are x_p apart in x
+ * (neighbours in a row, or the same place of several blocks). The weights of a tap are M neighbours. y = activation(sum + bias), or y += sum.
+ * All that `tiles` times, x and y moving on by x_tile and y_tile. */
+struct lanes_tile {
+    const real *x, *w;
+    int c, kh, kw, tiles;
+    ptrdiff_t x_c, x_h, x_w, x_p, x_tile, w_c, w_h, w_w;
+    const real *bias;
+    enum activation activation;
+    int add;
+    elem *y;
+    ptrdiff_t y_m, y_p, y_tile;
+};
+typedef void lanes_tile_work(const struct lanes_tile *t);
+
+#if CONV_SUMS == 24
+enum { LANES_M = 8, LANES_P = 8 };
+#elif CONV_SUMS == 12
+enum { LANES_M = 6, LANES_P = 8 };
+#else
+enum { LANES_M = 3, LANES_P = 6 };
+#endif
+
+/* The most places a tile of m channels takes. */
+static inline int lanes_places(int m) {
+    return conv_least(LANES_P, CONV_SUMS / m);
+}
+
+/* [m - 1][p - 1], m <= LANES_M, p <= lanes_places(m). */
+extern lanes_tile_work *const K(lanes_tiles)[LANES_M][LANES_P];
+
+/* Gradients of M x N weights: sum[i * sum_m + j * sum_n] += over blocks, rows and columns of places, dy of channel i times x of column j. */
+struct lanes_sums {
+    const real *x, *dy;
+    int blocks, rows, cols;
+    ptrdiff_t x_block, x_row, x_col, x_n, dy_block, dy_row, dy_col, dy_m;
+    vec *sum;
+    ptrdiff_t sum_m, sum_n;
+};
+typedef void lanes_sums_work(const struct lanes_sums *s);
+enum { LANES_N = 4 };
+
+static inline int lanes_columns(int m) {
+    return conv_least(LANES_N, CONV_SUMS / m);
+}
+
+extern lanes_sums_work *const K(lanes_gradients)[LANES_M][LANES_N];
+
+/* out[i] = sum of the lanes of v[i], n of them. */
+void K(lanes_reduce)(const vec *v, size_t n, real *out);
+
+/* conv_lanes_connected.c: the same for a connected layer. */
+int K(lanes_is_connected)(const struct conv *conv);
+size_t K(lanes_connected_scratch)(int threads);
+void K(lanes_connected_weight)(const struct conv_call *call);
+
+size_t K(lanes_weight_scratch)(const struct conv *conv, int batch, int threads);
+void K(lanes_backward_weight)(const struct conv_call *call);
+
+#endif

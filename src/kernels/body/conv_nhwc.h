@@ -1,0 +1,75 @@
+/* The parts of conv_nhwc: tiles of sums in registers (conv_nhwc_tile.c), the walk over outputs (conv_nhwc.c), the packed weights
+ * (conv_nhwc_pack.c), the gradient of the weights (conv_nhwc_weight.c). */
+#ifndef DLCLI_KERNELS_BODY_CONV_NHWC_H
+#define DLCLI_KERNELS_BODY_CONV_NHWC_H
+
+#include "kernels/body/conv.h"
+
+/* A tile: NHWC_R rows (pixels, or channels of dy) by NHWC_N vectors of neighbouring channels. */
+#if CONV_SUMS == 24
+enum { NHWC_R = 8, NHWC_N = 3 };
+#elif CONV_SUMS == 12
+enum { NHWC_R = 6, NHWC_N = 2 };
+#else
+enum { NHWC_R = 3, NHWC_N = 2 };
+#endif
+
+/* Channels of one group, cut into panels of up to NHWC_N vectors; the last vector is filled up with zeros. */
+struct panels { int channels, vectors, count; };
+static inline struct panels panels_of(int channels) {
+    int vectors = conv_parts(channels, LANES);
+    return (struct panels){channels, vectors, conv_parts(vectors, NHWC_N)};
+}
+
+/* Where panel i begins, in channels, and how many vectors wide it is. */
+static inline int panel_begin(const struct panels *p, int i) {
+    return conv_part(p->vectors, p->count, i) * LANES;
+}
+
+static inline int panel_vectors(const struct panels *p, int i) {
+    return conv_part(p->vectors, p->count, i + 1) - conv_part(p->vectors, p->count, i);
+}
+
+/* `length` neighbouring reals at x from a pixel, against as many rows of a panel of packed weights from row w. */
+struct run { ptrdiff_t x, w; int length; };
+struct pixel { ptrdiff_t x, y; };       /* offsets of a pixel's input and output */
+
+/* Sums of R pixels x N vectors of channels over some runs. `first`: from bias (or 0), else from `partial`, [pixel][N * LANES]; `last`: to y, else to
+ * `partial`. columns: channels of the panel that exist; bias has zeros behind them. */
+struct nhwc_tile {
+    const real *x, *w;
+    const struct pixel *pixels;
+    const struct run *runs;
+    int run_count, first, last, columns, add;
+    enum activation activation;
+    const real *bias;
+    real *partial;
+    elem *y;
+};
+typedef void nhwc_tile_work(const struct nhwc_tile *t);
+extern nhwc_tile_work *const K(nhwc_tiles)[NHWC_R][NHWC_N];
+
+/* `count` places: x advances by x_step places each, dy by one. */
+struct stretch { int x, dy, count; };
+
+/* Gradients of M channels of y x N vectors of x: sum[m * sum_m + i] (set, or added to) over stretches of dy, [place][M], times x, [place][N * LANES]. */
+struct nhwc_sums {
+    const real *x, *dy;
+    const struct stretch *stretches;
+    int count, x_step, add;
+    real *sum;
+    ptrdiff_t sum_m;
+};
+typedef void nhwc_sums_work(const struct nhwc_sums *s);
+extern nhwc_sums_work *const K(nhwc_gradients)[NHWC_R][NHWC_N];
+
+/* Packed weights of one direction, reals: [group][panel of out channels][tap][in channel][N * LANES]; backward the taps are reversed, so that those that
+ * meet neighbours in dy are neighbours. */
+size_t K(nhwc_packed_reals)(const struct conv *conv, int back);
+size_t K(nhwc_packed_bytes)(const struct conv *conv, int training);
+void K(nhwc_pack)(const struct conv *c, const void *weight, const void *scale, int training, void *packed, struct threads *threads);
+
+size_t K(nhwc_weight_scratch)(const struct conv *conv, int batch, int threads);
+void K(nhwc_backward_weight)(const struct conv_call *call);
+
+#endif

@@ -1,0 +1,146 @@
+/* conv_nhwc: the innermost loops. Vectors run over channels, which are neighbours in memory. A tile of R x N vectors keeps its sums in registers: R
+ * numbers are broadcast and N vectors loaded for R * N multiply-adds. R and N are constants in each copy, so that the compiler unrolls their loops. */
+#include "kernels/body/conv_nhwc.h"
+
+/* What the stores below leave: activations that need a call, panels that are not full, elems that are not reals. */
+static void store_any(const struct nhwc_tile *t, real *sums, int rows, int width) {
+    for (int r = 0; r < rows; r++) {
+        real *sum = sums + r * width;
+        elem *y = t->y + t->pixels[r].y;
+        if (!t->add) {
+            K(activate_reals)(t->activation, sum, (size_t)t->columns);
+        }
+        for (int i = 0; i < t->columns; i += LANES) {
+            size_t n = (size_t)conv_least(LANES, t->columns - i);
+            vec s, old;
+            vec_load_reals(&s, sum + i);
+            if (t->add) {
+                vec_load_n(&old, y + i, n);
+                s += old;
+            }
+            vec_store_n(y + i, &s, n);
+        }
+    }
+}
+
+INLINE void store(const int R, const int N, const struct nhwc_tile *t, const vec *sum) {
+    const vec_int zeros = {0}, negative = t->activation == ACT_RELU ? ~zeros : zeros;
+    UNROLL for (int i = 0; i < R * N; i++) {
+        vec s = (vec)((vec_int)sum[i] & ~((sum[i] < 0) & negative));
+        vec_store(t->y + t->pixels[i / N].y + i % N * LANES, &s);
+    }
+}
+
+INLINE void store_added(const int R, const int N, const struct nhwc_tile *t, const vec *sum) {
+    UNROLL for (int i = 0; i < R * N; i++) {
+        elem *y = t->y + t->pixels[i / N].y + i % N * LANES;
+        vec s;
+        vec_load(&s, y);
+        s += sum[i];
+        vec_store(y, &s);
+    }
+}
+
+INLINE void finish(const int R, const int N, const struct nhwc_tile *t, const vec *sum) {
+    int plain = t->last && t->columns == N * LANES && sizeof(elem) == sizeof(real);
+    if (plain && t->add) {
+        store_added(R, N, t, sum);
+    } else if (plain && (t->activation == ACT_LINEAR || t->activation == ACT_RELU)) {
+        store(R, N, t, sum);
+    } else {
+        real all[CONV_SUMS * LANES], *to = t->last ? all : t->partial;
+        UNROLL for (int i = 0; i < R * N; i++) {
+            vec_store_reals(to + i * LANES, &sum[i]);
+        }
+        if (t->last) {
+            store_any(t, all, R, N * LANES);
+        }
+    }
+}
+
+INLINE void tile(const int R, const int N, const struct nhwc_tile *t) {
+    vec sum[CONV_SUMS];
+    if (!t->first) {
+        UNROLL for (int i = 0; i < R * N; i++) {
+            vec_load_reals(&sum[i], t->partial + i * LANES);
+        }
+    } else if (t->bias != NULL) {
+        UNROLL for (int i = 0; i < R * N; i++) {
+            vec_load_reals(&sum[i], t->bias + i % N * LANES);
+        }
+    } else {
+        UNROLL for (int i = 0; i < R * N; i++) {
+            sum[i] = (vec){0};
+        }
+    }
+    for (int i = 0; i < t->run_count; i++) {
+        const struct run *run = &t->runs[i];
+        const real *w = t->w + run->w * (N * LANES), *x[NHWC_R];
+        UNROLL for (int r = 0; r < R; r++) {
+            x[r] = t->x + t->pixels[r].x + run->x;
+        }
+        for (ptrdiff_t k = 0, length = run->length; k < length; k++, w += N * LANES) {
+            vec at[NHWC_N];
+            UNROLL for (int n = 0; n < N; n++) {
+                vec_load_reals(&at[n], w + n * LANES);
+            }
+            UNROLL for (int s = 0; s < R * N; s++) {
+                sum[s] += at[s % N] * x[s / N][k];
+            }
+        }
+    }
+    finish(R, N, t, sum);
+}
+
+INLINE void gradient(const int M, const int N, const struct nhwc_sums *s) {
+    vec sum[CONV_SUMS];
+    UNROLL for (int i = 0; i < M * N; i++) {
+        sum[i] = (vec){0};
+    }
+    for (int i = 0; i < s->count; i++) {
+        const real *x = s->x + (ptrdiff_t)s->stretches[i].x * (N * LANES), *dy = s->dy + (ptrdiff_t)s->stretches[i].dy * M;
+        for (int n = s->stretches[i].count; n > 0; n--, x += (ptrdiff_t)s->x_step * (N * LANES), dy += M) {
+            vec at[NHWC_N];
+            UNROLL for (int v = 0; v < N; v++) {
+                vec_load_reals(&at[v], x + v * LANES);
+            }
+            UNROLL for (int t = 0; t < M * N; t++) {
+                sum[t] += at[t % N] * dy[t / N];
+            }
+        }
+    }
+    if (s->add) {
+        UNROLL for (int i = 0; i < M * N; i++) {
+            vec old;
+            vec_load_reals(&old, s->sum + i / N * s->sum_m + i % N * LANES);
+            sum[i] += old;
+        }
+    }
+    UNROLL for (int i = 0; i < M * N; i++) {
+        vec_store_reals(s->sum + i / N * s->sum_m + i % N * LANES, &sum[i]);
+    }
+}
+
+/* One copy of each shape, and the tables of them. */
+#define TILE(r, n) \
+    static void tile_##r##_##n(const struct nhwc_tile *t) { tile(r, n, t); } \
+    static void gradient_##r##_##n(const struct nhwc_sums *s) { gradient(r, n, s); }
+#define TILE_NAME(r, n) tile_##r##_##n,
+#define GRADIENT_NAME(r, n) gradient_##r##_##n,
+#define UPTO_2(what, r) what(r, 1) what(r, 2)
+#define UPTO_3(what, r) UPTO_2(what, r) what(r, 3)
+
+#if CONV_SUMS == 24
+#define EACH(one) one(UPTO_3, 1) one(UPTO_3, 2) one(UPTO_3, 3) one(UPTO_3, 4) one(UPTO_3, 5) one(UPTO_3, 6) one(UPTO_3, 7) one(UPTO_3, 8)
+#elif CONV_SUMS == 12
+#define EACH(one) one(UPTO_2, 1) one(UPTO_2, 2) one(UPTO_2, 3) one(UPTO_2, 4) one(UPTO_2, 5) one(UPTO_2, 6)
+#else
+#define EACH(one) one(UPTO_2, 1) one(UPTO_2, 2) one(UPTO_2, 3)
+#endif
+
+#define DEFINE(upto, r) upto(TILE, r)
+#define TILE_ROW(upto, r) {upto(TILE_NAME, r)},
+#define GRADIENT_ROW(upto, r) {upto(GRADIENT_NAME, r)},
+EACH(DEFINE)
+nhwc_tile_work *const K(nhwc_tiles)[NHWC_R][NHWC_N] = {EACH(TILE_ROW)};
+nhwc_sums_work *const K(nhwc_gradients)[NHWC_R][NHWC_N] = {EACH(GRADIENT_ROW)};

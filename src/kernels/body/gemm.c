@@ -1,0 +1,196 @@
+/* Matrix products of reals. C is cut into a grid of tiles that depends on the shape alone; a tile is computed by one thread, by OpenBLAS
+ * (float, where it can be loaded) or by our own loops: panels of A and B are packed so that the innermost loop reads memory in order and keeps a
+ * small block of C in registers (Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008). */
+#include <limits.h>
+#include "kernels/body/functions.h"
+
+/* The block in registers is ROWS x VECS vectors; a tile of our own at most TILE_M x TILE_N, taken DEPTH steps of k at a time. */
+#if defined(ISA_avx512)
+enum { ROWS = 12, VECS = 2 };
+#elif defined(ISA_avx2)
+enum { ROWS = 6, VECS = 2 };
+#elif defined(ELEM_f64)
+enum { ROWS = 2, VECS = 1 };
+#else
+enum { ROWS = 4, VECS = 1 };
+#endif
+enum { COLUMNS = VECS * LANES, TILE_M = 120, TILE_N = 256, DEPTH = 256, TILES = 64, TILE_LEAST = 32 };
+static const double TILE_WORK = 4e6;      /* multiply-adds worth a piece of their own: packing is paid once per tile */
+
+struct grid { int m, n, m_tiles, n_tiles; };     /* extents of a tile, and how many */
+
+static int parts(int extent, int tile) {
+    return (extent + tile - 1) / tile;
+}
+
+/* Halves the longer side of the tiles until there are enough, then makes each side a multiple of 8. */
+static struct grid grid_of(const struct gemm *g, int most_m, int most_n) {
+    double wanted = (double)g->m * (double)g->n * (double)g->k / TILE_WORK;
+    int m = g->m < most_m ? g->m : most_m, n = g->n < most_n ? g->n : most_n;
+    while (parts(g->m, m) * parts(g->n, n) < TILES && parts(g->m, m) * parts(g->n, n) < wanted && (m > TILE_LEAST || n > TILE_LEAST)) {
+        *(m > n ? &m : &n) = ((m > n ? m : n) / 2 + 7) / 8 * 8;
+    }
+    return (struct grid){m, n, parts(g->m, m), parts(g->n, n)};
+}
+
+struct job { const struct gemm *g; struct grid grid; char *scratch; };
+
+/* The part of C that one piece computes. */
+struct tile { int i, j, m, n; };
+
+static struct tile tile_of(const struct job *job, int piece) {
+    int i = piece / job->grid.n_tiles * job->grid.m, j = piece % job->grid.n_tiles * job->grid.n;
+    int m = job->g->m - i, n = job->g->n - j;
+    return (struct tile){i, j, m < job->grid.m ? m : job->grid.m, n < job->grid.n ? n : job->grid.n};
+}
+
+/* ---- our own ---- */
+
+/* to[panel][p][lane] = from[(panel * width + lane) * item + p * step], zero for lanes at `count` and beyond. */
+static void pack(const real *from, size_t count, size_t depth, size_t item, size_t step, size_t width, real *to) {
+    for (size_t first = 0; first < count; first += width, to += depth * width) {
+        size_t lanes = body_least(width, count - first);
+        for (size_t lane = 0; lane < width; lane++) {
+            const real *at = from + (first + lane) * item;
+            for (size_t p = 0; p < depth; p++) {
+                to[p * width + lane] = lane < lanes ? at[p * step] : 0;
+            }
+        }
+    }
+}
+
+/* The same where lanes lie side by side (item 1): rows are copied. */
+static void pack_rows(const real *from, size_t count, size_t depth, size_t step, size_t width, real *to) {
+    for (size_t first = 0; first < count; first += width, to += depth * width) {
+        size_t lanes = body_least(width, count - first);
+        for (size_t p = 0; p < depth; p++) {
+            for (size_t lane = 0; lane < width; lane++) {
+                to[p * width + lane] = lane < lanes ? from[first + lane + p * step] : 0;
+            }
+        }
+    }
+}
+
+static void pack_a(const struct gemm *g, const struct tile *t, size_t p, size_t depth, real *to) {
+    const real *a = g->a;
+    if (g->transpose_a) {
+        pack_rows(a + p * g->lda + (size_t)t->i, (size_t)t->m, depth, g->lda, ROWS, to);
+    } else {
+        pack(a + (size_t)t->i * g->lda + p, (size_t)t->m, depth, g->lda, 1, ROWS, to);
+    }
+}
+
+static void pack_b(const struct gemm *g, const struct tile *t, size_t p, size_t depth, real *to) {
+    const real *b = g->b;
+    if (g->transpose_b) {
+        pack(b + (size_t)t->j * g->ldb + p, (size_t)t->n, depth, g->ldb, 1, COLUMNS, to);
+    } else {
+        pack_rows(b + p * g->ldb + (size_t)t->j, (size_t)t->n, depth, g->ldb, COLUMNS, to);
+    }
+}
+
+/* block (ROWS x COLUMNS) = sum over p of a[p] b[p]. */
+static void multiply(const real *a, const real *b, size_t depth, real *block) {
+    vec sum[ROWS][VECS] = {{{0}}}, row[VECS];
+    for (size_t p = 0; p < depth; p++, a += ROWS, b += COLUMNS) {
+        UNROLL
+        for (int j = 0; j < VECS; j++) {
+            vec_load_reals(&row[j], b + j * LANES);
+        }
+        UNROLL
+        for (int i = 0; i < ROWS; i++) {
+            UNROLL
+            for (int j = 0; j < VECS; j++) {
+                sum[i][j] += a[i] * row[j];
+            }
+        }
+    }
+    UNROLL
+    for (int i = 0; i < ROWS; i++) {
+        UNROLL
+        for (int j = 0; j < VECS; j++) {
+            vec_store_reals(block + (i * VECS + j) * LANES, &sum[i][j]);
+        }
+    }
+}
+
+/* C's block of m x n at c += block. */
+static void add_block(const real *block, size_t m, size_t n, real *c, size_t ldc) {
+    for (size_t i = 0; i < m; i++) {
+        for (size_t j = 0; j < n; j++) {
+            c[i * ldc + j] += block[i * COLUMNS + j];
+        }
+    }
+}
+
+static void tile_step(const struct gemm *g, const struct tile *t, size_t depth, const real *a, const real *b) {
+    real block[ROWS * COLUMNS], *c = g->c;
+    size_t m = (size_t)t->m, n = (size_t)t->n;
+    for (size_t j = 0; j < n; j += COLUMNS) {
+        for (size_t i = 0; i < m; i += ROWS) {
+            multiply(a + i * depth, b + j * depth, depth, block);
+            add_block(block, body_least(ROWS, m - i), body_least(COLUMNS, n - j), c + ((size_t)t->i + i) * g->ldc + (size_t)t->j + j, g->ldc);
+        }
+    }
+}
+
+static size_t packed_bytes(void) {
+    return (size_t)(TILE_M * DEPTH + TILE_N * DEPTH) * sizeof(real);
+}
+
+static void plain_piece(void *arg, int piece, int thread) {
+    const struct job *job = arg;
+    const struct gemm *g = job->g;
+    struct tile t = tile_of(job, piece);
+    real *a = (real *)(void *)(job->scratch + (size_t)thread * packed_bytes()), *b = a + TILE_M * DEPTH, *c = g->c;
+    for (size_t i = 0; !g->add && i < (size_t)t.m; i++) {
+        memset(c + ((size_t)t.i + i) * g->ldc + (size_t)t.j, 0, (size_t)t.n * sizeof *c);
+    }
+    for (size_t p = 0; p < (size_t)g->k; p += DEPTH) {
+        size_t depth = body_least(DEPTH, (size_t)g->k - p);
+        pack_a(g, &t, p, depth, a);
+        pack_b(g, &t, p, depth, b);
+        tile_step(g, &t, depth, a, b);
+    }
+}
+
+size_t K(gemm_scratch)(const struct gemm *g, int threads) {
+    (void)g;
+    return (size_t)threads * packed_bytes();
+}
+
+void K(gemm_plain)(struct threads *t, const struct gemm *g, void *scratch) {
+    struct job job = {g, grid_of(g, TILE_M, TILE_N), scratch};
+    threads_run(t, job.grid.m_tiles * job.grid.n_tiles, plain_piece, &job);
+}
+
+/* ---- OpenBLAS ---- */
+
+#if defined(ELEM_f64)
+
+void K(gemm)(struct threads *t, const struct gemm *g, void *scratch) {
+    K(gemm_plain)(t, g, scratch);
+}
+
+#else
+
+static void blas_piece(void *arg, int piece, int thread) {
+    const struct job *job = arg;
+    const struct gemm *g = job->g;
+    struct tile t = tile_of(job, piece);
+    size_t i = (size_t)t.i, j = (size_t)t.j;
+    const float *a = (const float *)g->a + (g->transpose_a ? i : i * g->lda), *b = (const float *)g->b + (g->transpose_b ? j * g->ldb : j);
+    (void)thread;
+    blas_sgemm(g->transpose_a, g->transpose_b, t.m, t.n, g->k, a, g->lda, b, g->ldb, g->add, (float *)g->c + i * g->ldc + j, g->ldc);
+}
+
+void K(gemm)(struct threads *t, const struct gemm *g, void *scratch) {
+    struct job job = {g, grid_of(g, INT_MAX, INT_MAX), NULL};
+    if (g->k == 0 || g->lda > INT_MAX || g->ldb > INT_MAX || g->ldc > INT_MAX || !blas_ready()) {
+        K(gemm_plain)(t, g, scratch);
+        return;
+    }
+    threads_run(t, job.grid.m_tiles * job.grid.n_tiles, blas_piece, &job);
+}
+
+#endif

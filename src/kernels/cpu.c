@@ -1,0 +1,143 @@
+/* The processor: which instruction sets it runs and the operating system saves registers for, and what people want to know about it. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "kernels/kernels.h"
+
+static const char *const names[ISA_COUNT] = {"base", "avx2", "avx512"};
+
+const char *isa_name(enum isa isa) {
+    return names[isa];
+}
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+
+struct leaf { unsigned a, b, c, d; };
+
+/* Zeros where the processor has no such leaf. */
+static struct leaf leaf(unsigned number, unsigned sub) {
+    struct leaf l = {0};
+    if (__get_cpuid_count(number, sub, &l.a, &l.b, &l.c, &l.d) == 0) {
+        return (struct leaf){0};
+    }
+    return l;
+}
+
+/* The register files the operating system saves on a switch of threads: XCR0. */
+static unsigned long saved_registers(void) {
+    unsigned low, high;
+    if (!(leaf(1, 0).c & bit_OSXSAVE)) {
+        return 0;
+    }
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return low | (unsigned long)high << 32;
+}
+
+static int all(unsigned found, unsigned wanted) {
+    return (found & wanted) == wanted;
+}
+
+int cpu_can(enum isa isa) {
+    enum { YMM = 0x6, ZMM = 0xe6 };
+    unsigned long saved = saved_registers();
+    struct leaf one = leaf(1, 0), seven = leaf(7, 0);
+    int avx2 = (saved & YMM) == YMM && all(one.c, bit_AVX | bit_FMA | bit_F16C) && all(seven.b, bit_AVX2 | bit_BMI2);
+    int avx512 = avx2 && (saved & ZMM) == ZMM && all(seven.b, bit_AVX512F | bit_AVX512BW | bit_AVX512VL | bit_AVX512DQ);
+    return isa == ISA_BASE || (isa == ISA_AVX2 && avx2) || (isa == ISA_AVX512 && avx512);
+}
+
+/* The processor's own name: 48 characters in three leaves, padded with spaces. */
+static void read_model(char *to, size_t size) {
+    char text[49] = {0};
+    for (unsigned i = 0; i < 3; i++) {
+        struct leaf l = leaf(0x80000002u + i, 0);
+        memcpy(text + 16 * i, &l, sizeof l);
+    }
+    snprintf(to, size, "%s", text + strspn(text, " "));
+    for (size_t n = strlen(to); n > 0 && to[n - 1] == ' '; n--) {
+        to[n - 1] = '\0';
+    }
+}
+
+/* OpenBLAS 0.3.21 knows AMD's cores up to Zen 3 by number and takes newer ones for older, without AVX-512 in any case; those it was written
+ * for (SkylakeX) run as well on Zen 4 and 5. A family it has never heard of gets what its AVX2 kernels are called. */
+const char *cpu_openblas_core(void) {
+    struct leaf vendor = leaf(0, 0), one = leaf(1, 0);
+    unsigned family = (one.a >> 8 & 0xf) + (one.a >> 20 & 0xff);
+    if (vendor.b != signature_AMD_ebx || vendor.c != signature_AMD_ecx || vendor.d != signature_AMD_edx) {
+        return NULL;
+    }
+    return cpu_can(ISA_AVX512) ? "SkylakeX" : cpu_can(ISA_AVX2) && family > 0x19 ? "Zen" : NULL;
+}
+
+#else
+
+int cpu_can(enum isa isa) {
+    return isa == ISA_BASE;
+}
+
+static void read_model(char *to, size_t size) {
+#if defined(__aarch64__)
+    snprintf(to, size, "aarch64");
+#else
+    snprintf(to, size, "unknown");
+#endif
+}
+
+const char *cpu_openblas_core(void) {
+    return NULL;
+}
+
+#endif
+
+static size_t cache_bytes(int name) {
+    long bytes = sysconf(name);
+    return bytes > 0 ? (size_t)bytes : 0;
+}
+
+void cpu_describe(struct cpu *cpu) {
+    read_model(cpu->model, sizeof cpu->model);
+    cpu->l1 = cache_bytes(_SC_LEVEL1_DCACHE_SIZE);
+    cpu->l2 = cache_bytes(_SC_LEVEL2_CACHE_SIZE);
+    cpu->l3 = cache_bytes(_SC_LEVEL3_CACHE_SIZE);
+}
+
+static int find_isa(const char *name, enum isa *isa) {
+    for (int i = ISA_BASE + 1; i < ISA_COUNT; i++) {
+        if (strcmp(name, names[i]) == 0) {
+            *isa = (enum isa)i;
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static enum isa best_isa(void) {
+    int isa = ISA_COUNT - 1;
+    while (!cpu_can((enum isa)isa)) {
+        isa--;
+    }
+    return (enum isa)isa;
+}
+
+int cpu_isa(enum isa *isa, int *ref_only, struct err *err) {
+    const char *wanted = getenv("DLCLI_ISA");
+    *isa = ISA_BASE;
+    *ref_only = wanted != NULL && strcmp(wanted, "ref") == 0;
+    if (*ref_only) {
+        return 0;
+    }
+    if (wanted == NULL || *wanted == '\0') {
+        *isa = best_isa();
+        return 0;
+    }
+    if (strcmp(wanted, "base") != 0 && !find_isa(wanted, isa)) {
+        return err_add(err, STATUS_REFUSED, "DLCLI_ISA: want ref, base, avx2 or avx512, got \"%s\"", wanted);
+    }
+    if (!cpu_can(*isa)) {
+        return err_add(err, STATUS_REFUSED, "DLCLI_ISA: this CPU, or its operating system, can't run \"%s\"", wanted);
+    }
+    return 0;
+}

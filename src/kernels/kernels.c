@@ -1,0 +1,55 @@
+/* Which table: of the instruction sets and element types that were compiled, the one that is asked for. And what is common to all. */
+#include "kernels/kernels.h"
+
+extern const struct kernels kernels_base_f32, kernels_base_f64, kernels_base_bf16, kernels_ref_base_f32, kernels_ref_base_f64, kernels_ref_base_bf16;
+#if defined(__x86_64__)
+extern const struct kernels kernels_avx2_f32, kernels_avx2_bf16, kernels_avx512_f32, kernels_avx512_bf16;
+#endif
+
+static const struct kernels *const ref_tables[] = {
+    [DTYPE_F32] = &kernels_ref_base_f32, [DTYPE_F64] = &kernels_ref_base_f64, [DTYPE_BF16] = &kernels_ref_base_bf16,
+};
+
+/* Double is for finite differences, which need no speed: one table for all. */
+static const struct kernels *const tables[ISA_COUNT][DTYPE_BF16 + 1] = {
+    [ISA_BASE] = {[DTYPE_F32] = &kernels_base_f32, [DTYPE_F64] = &kernels_base_f64, [DTYPE_BF16] = &kernels_base_bf16},
+#if defined(__x86_64__)
+    [ISA_AVX2] = {[DTYPE_F32] = &kernels_avx2_f32, [DTYPE_F64] = &kernels_base_f64, [DTYPE_BF16] = &kernels_avx2_bf16},
+    [ISA_AVX512] = {[DTYPE_F32] = &kernels_avx512_f32, [DTYPE_F64] = &kernels_base_f64, [DTYPE_BF16] = &kernels_avx512_bf16},
+#endif
+};
+
+const struct kernels *kernels_get(enum isa isa, int ref_only, enum dtype dtype) {
+    return ref_only ? ref_tables[dtype] : tables[isa][dtype];
+}
+
+size_t dtype_size(enum dtype dtype) {
+    static const size_t sizes[] = {[DTYPE_F32] = sizeof(float), [DTYPE_F64] = sizeof(double), [DTYPE_BF16] = sizeof(uint16_t)};
+    return sizes[dtype];
+}
+
+struct view view_make(enum layout layout, int lanes, size_t samples, size_t c, size_t h, size_t w) {
+    size_t v = (size_t)lanes;
+    switch (layout) {
+    case LAYOUT_NHWC:
+        return (struct view){samples * h * w, c, 1, 1, samples};
+    case LAYOUT_LANES:
+        return (struct view){(samples + v - 1) / v, c, h * w * v, lanes, samples};
+    default:
+        return (struct view){samples, c, h * w, 1, samples};
+    }
+}
+
+int activation_by_output(enum activation a) {
+    switch (a) {
+    case ACT_GELU:
+    case ACT_GELU_TANH:
+    case ACT_SILU:
+    case ACT_MISH:
+    case ACT_ABS:
+    case ACT_HARD_MISH:
+        return 0;
+    default:
+        return 1;
+    }
+}

@@ -1,0 +1,100 @@
+/* Running convolutions on the target's kernels (convolution.h): the choice, the packed weights and, in inference, the
+ * batch norm that is folded into them. op->packed holds the kernel's weights, then a folded bias and the folding's
+ * scale (reals, one per filter). */
+#include "layers/convolution.h"
+
+#include "layers/batchnorm.h"
+#include "layers/layer.h"
+
+static int samples(const struct op *op, const struct target *target) {
+    return target->batch * op->node->out.t;
+}
+
+const struct conv_kernel *convolution_choose(const struct op *op, const struct target *target, enum layout layout) {
+    for (const struct conv_kernel *const *k = target->kernels->conv; *k; k++) {
+        if ((layout == LAYOUT_COUNT || (*k)->layout == layout) &&
+            (*k)->supports(op->node->own, samples(op, target), target->training)) {
+            return *k;
+        }
+    }
+    return NULL;
+}
+
+/* Where the folded bias lies in op->packed. */
+static size_t folded_at(const struct conv_kernel *kernel, const struct conv *conv, int training) {
+    return (kernel->packed_bytes(conv, training) + 63) / 64 * 64;
+}
+
+void convolution_plan(struct op *op, const struct target *target, const struct conv_kernel *kernel) {
+    const struct conv *conv = op->node->own;
+    op->kernel = kernel;
+    op->implementation = kernel->name;
+    op->in_layout = op->out_layout = kernel->layout;
+    op->packed_bytes = kernel->packed_bytes(conv, target->training);
+    op->takes_activation = 1;
+    op->takes_scale = !target->training && op->packed_bytes > 0;
+    if (op->takes_scale) {
+        op->packed_bytes = folded_at(kernel, conv, 0) + layer_reals(target->kernels, 2 * (size_t)conv->k);
+    }
+    op->scratch_bytes = kernel->scratch_bytes(conv, samples(op, target), target->training, target->threads);
+    op->backward_reads_in = op->node->slot_count > 0 && !op->node->slots[0].frozen;
+}
+
+static const void *weight_of(const struct op *op) {
+    return op->own_bytes ? op->own : op->slots[0].data;
+}
+
+static const void *bias_of(const struct op *op) {
+    return op->node->slot_count > 1 ? op->slots[1].data : NULL;
+}
+
+void convolution_pack(const struct op *op, const struct exec *exec) {
+    const struct conv_kernel *kernel = op->kernel;
+    const struct conv *conv = op->node->own;
+    if (!op->packed_bytes) {
+        return;
+    }
+    char *scale = NULL;
+    if (op->folded) {
+        char *bias = (char *)op->packed + folded_at(kernel, conv, 0);
+        scale = bias + layer_reals(exec->kernels, (size_t)conv->k);
+        batchnorm_fold(op->folded, exec->kernels, bias_of(op), scale, bias);
+    }
+    int training = !op->takes_scale;      /* the plan's, which booked the bytes; a training plan may infer for once */
+    kernel->pack(conv, weight_of(op), scale, training, op->packed, exec->threads);
+}
+
+static struct conv_call call(const struct op *op, const struct exec *exec) {
+    const struct conv *conv = op->node->own;
+    return (struct conv_call){
+        .conv = conv, .threads = exec->threads, .batch = exec->batch * op->node->out.t, .x = op->in[0]->data,
+        .weight = weight_of(op), .packed = op->packed_bytes ? op->packed : NULL,
+        .bias = op->folded ? (char *)op->packed + folded_at(op->kernel, conv, 0) : bias_of(op), .y = op->out->data,
+        .activation = op->activation, .scratch = op->scratch,
+    };
+}
+
+void convolution_forward(const struct op *op, const struct exec *exec) {
+    struct conv_call c = call(op, exec);
+    ((const struct conv_kernel *)op->kernel)->forward(&c);
+}
+
+void convolution_backward(const struct op *op, const struct exec *exec) {
+    convolution_backward_into(op, exec, op->slots[0].grad);
+}
+
+void convolution_backward_into(const struct op *op, const struct exec *exec, void *dweight) {
+    const struct conv_kernel *kernel = op->kernel;
+    struct conv_call c = call(op, exec);
+    c.dy = op->out->grad;
+    c.dweight = dweight;
+    c.dbias = op->node->slot_count > 1 ? op->slots[1].grad : NULL;
+    if (c.dweight) {
+        kernel->backward_weight(&c);
+    }
+    if (op->in[0]->grad) {
+        c.dx = op->in[0]->grad;
+        c.add_dx = op->add[0];
+        kernel->backward_data(&c);
+    }
+}

@@ -1,0 +1,133 @@
+/* Recurrent layers: h[t] = cell(x[t], h[t-1]). The products with all inputs are one product of matrices, those with the
+ * state one a step. A second direction reads the steps from last to first; its outputs stand behind the first's.
+ * Backward is in recurrent_back.c, what both share in recurrent_pass.c. */
+#include "layers/recurrent_pass.h"
+
+#include <math.h>
+#include <string.h>
+
+const struct key keys_recurrent[] = {
+    {"output", KEY_INT, "1", 1, 1048576, NULL, "hidden",
+     "Units: values of the state, and of the output of each direction."},
+    {"bidirectional", KEY_BOOL, "0", 0, 0, NULL, NULL,
+     "1: a second set of weights reads the sequence from its end; the outputs of both stand side by side."},
+    {"sequence", KEY_CHOICE, "all", 0, 0, "all|last", NULL,
+     "What is put out: the state behind each step, or behind the last alone (of the second direction: behind the first "
+     "step), as a classifier of sequences wants it."},
+    {NULL, KEY_IGNORED, NULL, 0, 0, NULL, NULL, NULL},
+};
+
+int recurrent_shape(struct node *node, enum cell_kind kind, int gates, struct err *err) {
+    static const char *const names[2][SLOTS] = {
+        {"weight_ih", "weight_hh", "bias_ih", "bias_hh"},
+        {"weight_ih_reverse", "weight_hh_reverse", "bias_ih_reverse", "bias_hh_reverse"},
+    };
+    const struct section *s = node->section;
+    struct shape in = node_input(node, 0);
+    struct recurrent *own = node->own = mem_need(1, sizeof *own);
+    *own = (struct recurrent){
+        .kind = kind,
+        .gates = gates,
+        .steps = in.t,
+        .inputs = (int)shape_step(in),
+        .hidden = (int)config_int(s, "output"),
+        .directions = 1 + config_bool(s, "bidirectional"),
+        .last = config_choice(s, "sequence") == 1,
+    };
+    if ((double)gates * own->hidden * fmax(own->hidden, own->inputs) > 2147483647.0) {
+        return node_refuse(node, "output", err, "%d units with %d inputs: the weights are too large", own->hidden,
+                           own->inputs);
+    }
+    int rows = gates * own->hidden;
+    const int dims[SLOTS][3] = {{rows, own->inputs, 0}, {rows, own->hidden, 0}, {rows, 0}, {rows, 0}};
+    double limit = 1 / sqrt((double)own->hidden);
+    struct init standard = {.kind = INIT_UNIFORM, .a = -limit, .b = limit};
+    for (int i = 0; i < SLOTS * own->directions; i++) {
+        int which = i % SLOTS, is_weight = which < SLOT_BIAS_IH;
+        struct init init = is_weight && config_given(s, "init") ? node_init(node, standard) : standard;
+        node_slot(node, SLOT_PARAM, names[i / SLOTS][which], init, (size_t)dims[which][1], (size_t)own->hidden,
+                  dims[which]);
+    }
+    node->out = (struct shape){own->last ? 1 : in.t, own->hidden * own->directions, 1, 1};
+    node->flops = 2.0 * in.t * rows * ((double)own->inputs + own->hidden) * own->directions;
+    node->time = own->directions == 1 ? TIME_FORWARD : TIME_BOTH;
+    return 0;
+}
+
+void recurrent_plan(struct op *op, const struct target *target) {
+    const struct recurrent *own = op->node->own;
+    const struct kernels *kernels = target->kernels;
+    size_t batch = (size_t)target->batch;
+    int rows = target->batch * own->steps, gates = own->gates * own->hidden;
+    struct gemm largest = {.m = rows, .n = gates, .k = own->inputs > own->hidden ? own->inputs : own->hidden};
+    op->in_layout = op->out_layout = LAYOUT_NCHW;
+    op->implementation = "gemm";
+    op->backward_reads_in = 1;
+    op->saved_bytes = layer_reals(kernels, recurrent_sizes(own, batch).all * (size_t)own->directions);
+    op->scratch_bytes = layer_reals(kernels, recurrent_room(own, batch, kernels).all) +
+                        kernels->gemm_scratch(&largest, target->threads);
+    if (own->directions == 1) {
+        op->carry_count = own->kind == CELL_LSTM ? 2 : 1;
+        op->carry_width = (size_t)own->hidden;
+        op->carry_bytes = layer_reals(kernels, batch * (size_t)own->hidden);
+        op->own_bytes = (size_t)op->carry_count * op->carry_bytes;
+    }
+}
+
+/* ---- forward ---- */
+
+/* Carried states lie in own: h of all samples, then c. */
+static void carry(const struct recurrent_pass *p, int in) {
+    size_t bytes = pass_state(p) * p->real;
+    char *states[] = {p->h, p->c}, *own = p->op->own;
+    for (int i = 0; i < (p->own->kind == CELL_LSTM ? 2 : 1); i++) {
+        char *first = pass_state_at(p, states[i], p->reverse ? p->own->steps - 1 : 0, 0),
+             *last = pass_state_at(p, states[i], p->own->steps - 1, 1);
+        char *carried = own == NULL ? NULL : own + (size_t)i * p->op->carry_bytes;
+        int carries = p->exec->carry && carried != NULL;
+        if (!in && carries) {
+            memcpy(carried, last, bytes);
+        } else if (in && carries) {
+            memcpy(first, carried, bytes);
+        } else if (in) {
+            memset(first, 0, bytes);
+        }
+    }
+}
+
+static void forward_direction(const struct recurrent_pass *p) {
+    const struct recurrent *own = p->own;
+    int rows = p->exec->batch * own->steps, gates = own->gates * own->hidden, batch = p->exec->batch;
+    struct gemm inputs = {.transpose_b = 1,
+                          .m = rows,
+                          .n = gates,
+                          .k = own->inputs,
+                          .lda = (size_t)own->inputs,
+                          .ldb = (size_t)own->inputs,
+                          .ldc = (size_t)gates};
+    struct gemm state = {.transpose_b = 1,
+                         .m = batch,
+                         .n = gates,
+                         .k = own->hidden,
+                         .lda = (size_t)own->hidden,
+                         .ldb = (size_t)own->hidden,
+                         .ldc = (size_t)gates};
+    pass_product(p, inputs, pass_input(p), p->slots[SLOT_WEIGHT_IH].data, p->gates);
+    carry(p, 1);
+    for (int i = 0; i < own->steps; i++) {
+        int t = p->reverse ? own->steps - 1 - i : i;
+        struct cell cell = pass_cell_at(p, t);
+        cell.out = pass_out_at(p, p->op->out->data, t);
+        pass_product(p, state, cell.h_before, p->slots[SLOT_WEIGHT_HH].data, p->products);
+        p->exec->kernels->cell(p->exec->threads, &cell);
+    }
+    carry(p, 0);
+}
+
+void recurrent_forward(const struct op *op, const struct exec *exec) {
+    const struct recurrent *own = op->node->own;
+    for (int d = 0; d < own->directions; d++) {
+        struct recurrent_pass p = pass_make(op, exec, d);
+        forward_direction(&p);
+    }
+}

@@ -1,0 +1,139 @@
+/* Backpropagation through time (Werbos, "Backpropagation Through Time: What It Does and How to Do It", 1990): backward
+ * goes through the steps of the window and ends where it begins; states carried in from the window before are
+ * constants. */
+#include "layers/recurrent_pass.h"
+
+#include <string.h>
+
+/* The gradients of the state's products: those of the gates, but that gru's third gate has its own. Two blocks of
+ * columns. */
+struct block {
+    const char *from;
+    size_t stride;
+    int first, columns;
+};
+
+static int blocks_of(const struct recurrent_pass *p, int t, struct block blocks[2]) {
+    const struct recurrent *own = p->own;
+    int gates = own->gates * own->hidden, is_gru = own->kind == CELL_GRU;
+    blocks[0] = (struct block){p->gates + (size_t)t * pass_gates(p) * p->real, (size_t)gates, 0,
+                               is_gru ? 2 * own->hidden : gates};
+    blocks[1] = (struct block){p->extra + (size_t)t * pass_state(p) * p->real, (size_t)own->hidden, 2 * own->hidden,
+                               own->hidden};
+    return is_gru ? 2 : 1;
+}
+
+/* dh of the step before: through the products, on top of what the cell of a gru left there. */
+static void state_back(const struct recurrent_pass *p, int t) {
+    const struct recurrent *own = p->own;
+    size_t hidden = (size_t)own->hidden;
+    struct block blocks[2];
+    int count = blocks_of(p, t, blocks);
+    for (int i = 0; i < count; i++) {
+        const char *weight = (const char *)p->slots[SLOT_WEIGHT_HH].data + (size_t)blocks[i].first * hidden * p->real;
+        struct gemm g = {.add = count > 1,
+                         .m = p->exec->batch,
+                         .n = own->hidden,
+                         .k = blocks[i].columns,
+                         .lda = blocks[i].stride,
+                         .ldb = hidden,
+                         .ldc = hidden};
+        pass_product(p, g, blocks[i].from, weight, p->dh);
+    }
+}
+
+static void steps_back(const struct recurrent_pass *p) {
+    const struct recurrent *own = p->own;
+    memset(p->dh, 0, pass_state(p) * p->real);
+    memset(p->dc, 0, pass_state(p) * p->real);
+    for (int i = own->steps - 1; i >= 0; i--) {
+        int t = p->reverse ? own->steps - 1 - i : i;
+        struct cell cell = pass_cell_at(p, t);
+        cell.dout = pass_out_at(p, p->op->out->grad, t);
+        p->exec->kernels->cell_back(p->exec->threads, &cell);
+        if (i > 0) {
+            state_back(p, t);
+        }
+    }
+}
+
+/* Of the weights and biases that stand before the state: over all steps at once. */
+static void weights_hh_back(const struct recurrent_pass *p, int rows) {
+    const struct recurrent *own = p->own;
+    const struct kernels *k = p->exec->kernels;
+    const struct value *weight = &p->slots[SLOT_WEIGHT_HH], *bias = &p->slots[SLOT_BIAS_HH];
+    size_t hidden = (size_t)own->hidden;
+    struct block blocks[2];
+    int count = blocks_of(p, 0, blocks);
+    for (int i = 0; i < count; i++) {
+        const struct block *b = &blocks[i];
+        size_t first = (size_t)b->first;
+        if (weight->grad) {
+            struct gemm g = {.transpose_a = 1,
+                             .add = 1,
+                             .m = b->columns,
+                             .n = own->hidden,
+                             .k = rows,
+                             .lda = b->stride,
+                             .ldb = hidden,
+                             .ldc = hidden};
+            pass_product(p, g, b->from, pass_state_at(p, p->h, 0, 0), (char *)weight->grad + first * hidden * p->real);
+        }
+        if (bias->grad) {
+            k->column_sums(p->exec->threads, (size_t)rows, (size_t)b->columns, b->stride, b->from,
+                           (char *)bias->grad + first * p->real);
+        }
+    }
+}
+
+static void weights_ih_back(const struct recurrent_pass *p, int rows) {
+    const struct recurrent *own = p->own;
+    const struct value *weight = &p->slots[SLOT_WEIGHT_IH], *bias = &p->slots[SLOT_BIAS_IH];
+    size_t gates = (size_t)own->gates * (size_t)own->hidden, inputs = (size_t)own->inputs;
+    if (weight->grad) {
+        struct gemm g = {.transpose_a = 1,
+                         .add = 1,
+                         .m = (int)gates,
+                         .n = own->inputs,
+                         .k = rows,
+                         .lda = gates,
+                         .ldb = inputs,
+                         .ldc = inputs};
+        pass_product(p, g, p->gates, pass_input(p), weight->grad);
+    }
+    if (bias->grad) {
+        p->exec->kernels->column_sums(p->exec->threads, (size_t)rows, gates, gates, p->gates, bias->grad);
+    }
+}
+
+static void inputs_back(const struct recurrent_pass *p, int rows) {
+    const struct recurrent *own = p->own;
+    const struct kernels *k = p->exec->kernels;
+    const struct tensor *in = p->op->in[0];
+    size_t gates = (size_t)own->gates * (size_t)own->hidden, inputs = (size_t)own->inputs,
+           elems = tensor_elems(in, p->exec);
+    int is_bf16 = k->dtype == DTYPE_BF16, add = p->reverse || p->op->add[0];
+    struct gemm g = {
+        .add = add, .m = rows, .n = own->inputs, .k = (int)gates, .lda = gates, .ldb = inputs, .ldc = inputs};
+    if (is_bf16 && add) {
+        k->to_f32(p->exec->threads, in->grad, (float *)(void *)p->x, elems);
+    }
+    pass_product(p, g, p->gates, p->slots[SLOT_WEIGHT_IH].data, is_bf16 ? (void *)p->x : in->grad);
+    if (is_bf16) {
+        k->from_f32(p->exec->threads, (const float *)(const void *)p->x, in->grad, elems);
+    }
+}
+
+void recurrent_backward(const struct op *op, const struct exec *exec) {
+    const struct recurrent *own = op->node->own;
+    int rows = exec->batch * own->steps;
+    for (int d = 0; d < own->directions; d++) {
+        struct recurrent_pass p = pass_make(op, exec, d);
+        steps_back(&p);
+        weights_hh_back(&p, rows);
+        weights_ih_back(&p, rows);
+        if (op->in[0]->grad) {
+            inputs_back(&p, rows);
+        }
+    }
+}

@@ -1,0 +1,103 @@
+/* Where everything lies in a pass (recurrent_pass.h). */
+#include "layers/recurrent_pass.h"
+
+struct recurrent_sizes recurrent_sizes(const struct recurrent *own, size_t batch) {
+    size_t state = batch * (size_t)own->hidden, steps = (size_t)own->steps;
+    struct recurrent_sizes s = {.gates = steps * state * (size_t)own->gates, .h = (steps + 1) * state};
+    s.c = own->kind == CELL_LSTM ? s.h : 0;
+    s.extra = own->kind == CELL_GRU ? steps * state : 0;
+    s.all = s.gates + s.h + s.c + s.extra;
+    return s;
+}
+
+struct recurrent_room recurrent_room(const struct recurrent *own, size_t batch, const struct kernels *kernels) {
+    size_t state = batch * (size_t)own->hidden;
+    struct recurrent_room r = {.products = state * (size_t)own->gates, .dh = state, .dc = state};
+    r.x = kernels->dtype == DTYPE_BF16 ? batch * (size_t)own->steps * (size_t)own->inputs : 0;
+    r.all = (r.products + r.dh + r.dc + r.x + 15) / 16 * 16;
+    return r;
+}
+
+struct recurrent_pass pass_make(const struct op *op, const struct exec *exec, int direction) {
+    const struct recurrent *own = op->node->own;
+    size_t batch = (size_t)exec->batch, real = layer_reals(exec->kernels, 1);
+    struct recurrent_sizes s = recurrent_sizes(own, batch);
+    struct recurrent_room r = recurrent_room(own, batch, exec->kernels);
+    struct recurrent_pass p = {.op = op,
+                               .exec = exec,
+                               .own = own,
+                               .batch = batch,
+                               .real = real,
+                               .reverse = direction,
+                               .slots = op->slots + SLOTS * direction};
+    p.gates = (char *)op->saved + s.all * (size_t)direction * real;
+    p.h = p.gates + s.gates * real;
+    p.c = p.h + s.h * real;
+    p.extra = p.c + s.c * real;
+    p.products = op->scratch;
+    p.dh = p.products + r.products * real;
+    p.dc = p.dh + r.dh * real;
+    p.x = p.dc + r.dc * real;
+    p.rest = p.products + r.all * real;
+    return p;
+}
+
+size_t pass_state(const struct recurrent_pass *p) {
+    return p->batch * (size_t)p->own->hidden;
+}
+size_t pass_gates(const struct recurrent_pass *p) {
+    return pass_state(p) * (size_t)p->own->gates;
+}
+
+char *pass_state_at(const struct recurrent_pass *p, char *states, int t, int behind) {
+    return states + (size_t)(t + (behind != p->reverse)) * pass_state(p) * p->real;
+}
+
+void *pass_out_at(const struct recurrent_pass *p, void *base, int t) {
+    const struct recurrent *own = p->own;
+    size_t row = (size_t)own->hidden * (size_t)own->directions, elem = dtype_size(p->exec->kernels->dtype);
+    int last = p->reverse ? 0 : own->steps - 1;
+    if (base == NULL || (own->last && t != last)) {
+        return NULL;
+    }
+    size_t step = own->last ? 0 : (size_t)t;
+    return (char *)base + (step * p->batch * row + (size_t)p->reverse * (size_t)own->hidden) * elem;
+}
+
+struct cell pass_cell_at(const struct recurrent_pass *p, int t) {
+    const struct recurrent *own = p->own;
+    int is_lstm = own->kind == CELL_LSTM;
+    return (struct cell){
+        .kind = own->kind,
+        .batch = p->batch,
+        .hidden = (size_t)own->hidden,
+        .gates = p->gates + (size_t)t * pass_gates(p) * p->real,
+        .products = p->products,
+        .bias_ih = p->slots[SLOT_BIAS_IH].data,
+        .bias_hh = p->slots[SLOT_BIAS_HH].data,
+        .h_before = pass_state_at(p, p->h, t, 0),
+        .h = pass_state_at(p, p->h, t, 1),
+        .c_before = is_lstm ? pass_state_at(p, p->c, t, 0) : NULL,
+        .c = is_lstm ? pass_state_at(p, p->c, t, 1) : NULL,
+        .extra = own->kind == CELL_GRU ? p->extra + (size_t)t * pass_state(p) * p->real : NULL,
+        .out_stride = (size_t)own->hidden * (size_t)own->directions,
+        .dh = p->dh,
+        .dc = p->dc,
+    };
+}
+
+void pass_product(const struct recurrent_pass *p, struct gemm g, const void *a, const void *b, void *c) {
+    g.a = a;
+    g.b = b;
+    g.c = c;
+    p->exec->kernels->gemm(p->exec->threads, &g, p->rest);
+}
+
+const void *pass_input(const struct recurrent_pass *p) {
+    const struct tensor *in = p->op->in[0];
+    if (p->exec->kernels->dtype != DTYPE_BF16) {
+        return in->data;
+    }
+    p->exec->kernels->to_f32(p->exec->threads, in->data, (float *)(void *)p->x, tensor_elems(in, p->exec));
+    return p->x;
+}

@@ -1,0 +1,61 @@
+/* Where everything lies in a pass of a recurrent layer. Kept for backward, per direction, reals:
+ *
+ *     gates   [t][batch][gates][hidden]
+ *     h       [t + 1][batch][hidden]: the first direction's state before step t is at t, the one behind it at t + 1;
+ *             of the second direction it is the other way round
+ *     c       the same, lstm
+ *     extra   [t][batch][hidden], gru */
+#ifndef DLCLI_RECURRENT_PASS_H
+#define DLCLI_RECURRENT_PASS_H
+
+#include "layers/recurrent.h"
+
+/* Slots of a direction. */
+enum { SLOT_WEIGHT_IH, SLOT_WEIGHT_HH, SLOT_BIAS_IH, SLOT_BIAS_HH, SLOTS };
+
+/* A layer: node->own. */
+struct recurrent {
+    enum cell_kind kind;
+    int gates, steps, inputs, hidden, directions, last;
+};
+
+/* Of what is kept of one direction, in reals. */
+struct recurrent_sizes {
+    size_t gates, h, c, extra, all;
+};
+struct recurrent_sizes recurrent_sizes(const struct recurrent *own, size_t batch);
+
+/* Scratch, in reals: of one step, then (bfloat16) the inputs as floats; the matrix products' own stands behind. */
+struct recurrent_room {
+    size_t products, dh, dc, x, all;
+};
+struct recurrent_room recurrent_room(const struct recurrent *own, size_t batch, const struct kernels *kernels);
+
+/* One direction of one pass. */
+struct recurrent_pass {
+    const struct op *op;
+    const struct exec *exec;
+    const struct recurrent *own;
+    size_t batch, real;
+    int reverse;
+    char *gates, *h, *c, *extra;         /* saved */
+    char *products, *dh, *dc, *x, *rest; /* scratch */
+    const struct value *slots;
+};
+
+struct recurrent_pass pass_make(const struct op *op, const struct exec *exec, int direction);
+/* Elements of a state, and of a step's gates. */
+size_t pass_state(const struct recurrent_pass *p);
+size_t pass_gates(const struct recurrent_pass *p);
+/* The state before step t (behind: 0) or behind it (1); states: p->h or p->c. */
+char *pass_state_at(const struct recurrent_pass *p, char *states, int t, int behind);
+/* Where step t's output lies in `base`, the output or its gradient; NULL where the step has none. */
+void *pass_out_at(const struct recurrent_pass *p, void *base, int t);
+/* The cell of step t, but for out and dout. */
+struct cell pass_cell_at(const struct recurrent_pass *p, int t);
+/* The product g of these, all reals. */
+void pass_product(const struct recurrent_pass *p, struct gemm g, const void *a, const void *b, void *c);
+/* The input as reals: itself, or (bfloat16) a copy in scratch. */
+const void *pass_input(const struct recurrent_pass *p);
+
+#endif

@@ -1,0 +1,323 @@
+/* Measures models on a split (train.h). Sums are made sample by sample in the order of the set, so that the numbers
+ * have the same bits for any number of threads. */
+#include "measure.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "layers/layer.h"
+
+/* One model of the ensemble. Where its pictures become numbers in another way it has a loader of its own. */
+struct member { struct model *model; struct preprocess preprocess; struct loader *loader; };
+
+struct measuring {
+    const struct measure_job *job;
+    struct member *members;
+    size_t width, rows;                      /* outputs of a row; rows of a batch, at most */
+    int batch, from_outputs;                 /* the loss is worked out from the probabilities, not the network's own */
+    float *outputs, *room;                   /* rows x width: averaged; of one model */
+    double *loss, *losses;                   /* per row: of one model; summed over models */
+    double error, *target, *target_squares;  /* regression: sums, the latter two per column */
+    struct measure *out;
+    uint64_t top1, top5;
+};
+
+int loader_threads(const struct dataset *set, int team) {
+    int most = set->source->ops->flags & SOURCE_IN_MEMORY ? (team + 3) / 4 : team;
+    return most < 1 ? 1 : most > 64 ? 64 : most;
+}
+
+const float *output_floats(const struct plan *plan, const struct exec *exec, float *room) {
+    if (exec->kernels->dtype == DTYPE_F32) {
+        return plan->output->data;
+    }
+    exec->kernels->to_f32(exec->threads, plan->output->data, room, tensor_elems(plan->output, exec));
+    return room;
+}
+
+int label_rank(const float *row, int classes, int label) {
+    int rank = 0;
+    float mine = row[label];
+    for (int c = 0; c < classes; c++) {
+        rank += c != label && (!(row[c] <= mine) || (row[c] == mine && c < label));
+    }
+    return rank;
+}
+
+static int said(const float *row, int classes) {
+    int best = 0;
+    for (int c = 1; c < classes; c++) {
+        best = row[c] > row[best] ? c : best;
+    }
+    return best;
+}
+
+/* ---- setting up ---- */
+
+static int same_preprocess(const struct preprocess *a, const struct preprocess *b) {
+    int same = a->channels == b->channels && a->height == b->height && a->width == b->width && a->color == b->color &&
+               a->resize == b->resize && a->range == b->range;
+    for (int c = 0; same && c < a->channels && c < PREPROCESS_MOST_CHANNELS; c++) {
+        same = a->mean[c] == b->mean[c] && a->std[c] == b->std[c];
+    }
+    return same;
+}
+
+static struct loader *loader_open(const struct measuring *m, const struct preprocess *preprocess, struct err *err) {
+    const struct measure_job *job = m->job;
+    const struct dataset *set = &job->data->sets[job->split];
+    struct loader_options options = {
+        .set = set, .preprocess = preprocess, .steps = m->job->models[0]->graph.input.t, .batch = m->batch, .ahead = 2,
+        .threads = loader_threads(set, threads_count(job->threads)),
+    };
+    return loader_make(&options, err);
+}
+
+static int member_open(struct measuring *m, int i, struct err *err) {
+    struct member *member = &m->members[i];
+    const struct graph *graph = &member->model->graph, *first = &m->job->models[0]->graph;
+    struct shape mine = graph->nodes[graph->output].out, theirs = first->nodes[first->output].out;
+    member->preprocess = m->job->data->preprocess;
+    if (graph->classes != first->classes || !shape_same(mine, theirs)) {
+        return err_add(err, STATUS_REFUSED, "%s: has not the outputs that %s has: they are no ensemble",
+                       member->model->path, m->job->models[0]->path);
+    }
+    if (i > 0 && graph->data != NULL) {
+        struct preprocess own;
+        int read = preprocess_read(&own, graph->data, graph->input, err);
+        if (read < 0) {
+            return -1;
+        }
+        member->preprocess = read == 0 ? own : member->preprocess;   /* 1: mean=auto, as measured for the data */
+    }
+    if (i > 0 && same_preprocess(&member->preprocess, &m->members[0].preprocess)) {
+        return 0;
+    }
+    member->loader = loader_open(m, &member->preprocess, err);
+    return member->loader == NULL ? -1 : 0;
+}
+
+/* The data against the network: answers as many as labels; and streams of a text, which passes of another size would mix up. */
+static int check_streams(const struct measuring *m, struct err *err) {
+    const struct measure_job *job = m->job;
+    const struct dataset *set = &job->data->sets[job->split];
+    const struct graph *graph = &job->models[0]->graph;
+    int labels = set->source->label_count > 0 ? set->source->label_count : 1, answers = graph->nodes[graph->output].out.t;
+    size_t pass = (size_t)m->batch < set->count ? (size_t)m->batch : set->count;
+    if (answers != labels && set->source->target_count == 0) {
+        return err_add(err, STATUS_REFUSED, "%s: the network answers %d time%s a sample, the data %d", job->models[0]->path, answers,
+                       answers == 1 ? "" : "s", labels);
+    }
+    if (graph->carries && (set->source->ops->flags & SOURCE_STREAMS) && pass != (size_t)set->source->streams) {
+        return err_add(err, STATUS_REFUSED, "%s: carries its state along %d streams of the text: want --set net.batch=%zu in place of a batch of %zu",
+                       job->models[0]->path, set->source->streams, pass, pass);
+    }
+    return 0;
+}
+
+static int members_open(struct measuring *m, struct err *err) {
+    const struct measure_job *job = m->job;
+    m->members = mem_need((size_t)job->count, sizeof *m->members);
+    m->batch = job->models[0]->plan.target.batch;
+    for (int i = 0; i < job->count; i++) {
+        int batch = job->models[i]->plan.target.batch;
+        m->members[i].model = job->models[i];
+        plan_forget(&job->models[i]->plan);
+        m->batch = batch < m->batch ? batch : m->batch;
+    }
+    if (check_streams(m, err) != 0) {
+        return -1;
+    }
+    for (int i = 0; i < job->count; i++) {
+        if (member_open(m, i, err) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* Auxiliary classifiers have losses too, which are not the output's. */
+static int losses_of(const struct graph *graph) {
+    int losses = 0;
+    for (int i = 0; i < graph->node_count; i++) {
+        losses += layer_has_loss(&graph->nodes[i]);
+    }
+    return losses;
+}
+
+static int memory_make(struct measuring *m, struct err *err) {
+    const struct graph *graph = &m->job->models[0]->graph;
+    struct shape shape = graph->nodes[graph->output].out;
+    m->width = shape_step(shape);
+    m->rows = (size_t)m->batch * (size_t)shape.t;
+    m->outputs = mem_try(m->rows * m->width, sizeof *m->outputs);
+    m->room = mem_try(m->rows * m->width, sizeof *m->room);
+    m->loss = mem_try(m->rows, sizeof *m->loss);
+    m->losses = mem_try(m->rows, sizeof *m->losses);
+    m->target = mem_try(m->width, sizeof *m->target);
+    m->target_squares = mem_try(m->width, sizeof *m->target_squares);
+    m->out->classes = graph->classes;
+    m->out->regression = graph->classes == 0;
+    m->from_outputs = graph->nodes[graph->output].ops == &layer_softmax && (m->job->count > 1 || losses_of(graph) > 1);
+    size_t cells = (size_t)graph->classes * (size_t)graph->classes;
+    m->out->confusion = m->job->confusion ? mem_try(cells, sizeof *m->out->confusion) : NULL;
+    if (m->outputs == NULL || m->room == NULL || m->loss == NULL || m->losses == NULL || m->target == NULL ||
+        m->target_squares == NULL || (m->job->confusion && m->out->confusion == NULL)) {
+        return err_add(err, STATUS_FAILED, "out of memory for measuring %d classes", graph->classes);
+    }
+    return 0;
+}
+
+static void measuring_free(struct measuring *m) {
+    for (int i = 0; m->members != NULL && i < m->job->count; i++) {
+        loader_free(m->members[i].loader);
+    }
+    void *all[] = {m->members, m->outputs, m->room, m->loss, m->losses, m->target, m->target_squares};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        free(all[i]);
+    }
+}
+
+/* ---- a batch ---- */
+
+/* One model's outputs are added, divided by how many models there are; its losses too. */
+static void member_run(struct measuring *m, const struct member *member, const struct batch *batch) {
+    struct truth truth = {.labels = batch->targets == NULL ? batch->labels : NULL, .values = batch->targets,
+                          .width = m->width};
+    struct exec exec = model_exec(member->model, m->job->threads);
+    exec.batch = batch->count;
+    exec.truth = &truth;
+    exec.loss = m->loss;
+    exec.carry = member->model->graph.carries;
+    run_forward(&member->model->plan, &exec, batch->input);
+    const float *outputs = output_floats(&member->model->plan, &exec, m->room);
+    size_t rows = tensor_samples(member->model->plan.output, &exec);
+    float share = 1 / (float)m->job->count;
+    for (size_t i = 0; i < rows * m->width; i++) {
+        m->outputs[i] += outputs[i] * share;
+    }
+    for (size_t r = 0; r < rows; r++) {
+        m->losses[r] += m->loss[r] / m->job->count;
+    }
+}
+
+static void row_classify(struct measuring *m, const float *row, int label, double loss) {
+    int classes = m->out->classes;
+    if (label < 0 || label >= classes) {
+        return;
+    }
+    int rank = label_rank(row, classes, label);
+    m->top1 += rank == 0;
+    m->top5 += rank < 5;
+    m->out->images++;
+    m->out->loss += m->from_outputs ? -log(fmax(row[label], FLT_MIN)) : loss;
+    if (m->out->confusion != NULL) {
+        m->out->confusion[(size_t)label * (size_t)classes + (size_t)said(row, classes)]++;
+    }
+}
+
+static void row_regress(struct measuring *m, const float *row, const float *target, double loss) {
+    m->out->images++;
+    m->out->loss += loss;
+    for (size_t i = 0; target != NULL && i < m->width; i++) {
+        double difference = (double)row[i] - target[i];
+        m->error += difference * difference;
+        m->target[i] += target[i];
+        m->target_squares[i] += (double)target[i] * target[i];
+    }
+}
+
+static void batch_measure(struct measuring *m, struct batch *const *batches) {
+    const struct batch *first = batches[0];
+    size_t rows = (size_t)first->count * (m->rows / (size_t)m->batch);
+    memset(m->outputs, 0, rows * m->width * sizeof *m->outputs);
+    memset(m->losses, 0, rows * sizeof *m->losses);
+    for (int i = 0; i < m->job->count; i++) {
+        member_run(m, &m->members[i], batches[i]);
+    }
+    for (size_t r = 0; r < rows; r++) {
+        const float *row = m->outputs + r * m->width;
+        if (!m->out->regression) {
+            row_classify(m, row, first->labels[r], m->losses[r]);
+        } else {
+            row_regress(m, row, first->targets == NULL ? NULL : first->targets + r * m->width, m->losses[r]);
+        }
+    }
+}
+
+/* The next batch of every loader; members without one of their own share the first's. *batches[0] NULL at the end. */
+static int batches_next(struct measuring *m, struct batch **batches, struct err *err) {
+    for (int i = 0; i < m->job->count; i++) {
+        batches[i] = batches[0];
+        if (m->members[i].loader != NULL && loader_next(m->members[i].loader, &batches[i], err) != 0) {
+            return -1;
+        }
+        if (i > 0 && batches[0] != NULL && (batches[i] == NULL || batches[i]->count != batches[0]->count)) {
+            return err_add(err, STATUS_FAILED, "the models of the ensemble can't read the same samples");
+        }
+    }
+    return 0;
+}
+
+static int all_measure(struct measuring *m, struct err *err) {
+    const struct measure_job *job = m->job;
+    struct batch **batches = mem_need((size_t)job->count, sizeof *batches);
+    int result = 0;
+    while ((result = batches_next(m, batches, err)) == 0 && batches[0] != NULL) {
+        if (job->stop != NULL && *job->stop != 0) {
+            result = 1;
+            break;
+        }
+        batch_measure(m, batches);
+        progress_line(job->progress, 0, "%s %llu/%zu", split_name(job->split), (unsigned long long)m->out->images,
+                      job->data->sets[job->split].count);
+    }
+    free(batches);
+    return result;
+}
+
+/* Sums become means. R squared is over all columns: 1 - squared errors / squared distances from each column's mean. */
+static void finish(struct measuring *m) {
+    struct measure *out = m->out;
+    double images = (double)out->images, distance = 0;
+    out->loss /= images;
+    out->sequence = m->rows > (size_t)m->batch && !out->regression;
+    out->top1 = out->regression ? (double)NAN : (double)m->top1 / images;
+    out->top5 = out->regression ? (double)NAN : (double)m->top5 / images;
+    for (size_t i = 0; i < m->width; i++) {
+        distance += m->target_squares[i] - m->target[i] * m->target[i] / images;
+    }
+    out->rmse = out->regression ? sqrt(m->error / (images * (double)m->width)) : (double)NAN;
+    out->r2 = out->regression && distance > 0 ? 1 - m->error / distance : (double)NAN;
+}
+
+int measure_do(const struct measure_job *job, struct measure *out, struct err *err) {
+    *out = (struct measure){0};
+    if (job->data->sets[job->split].count == 0) {
+        return err_add(err, STATUS_REFUSED, "the data set has no %s split", split_name(job->split));
+    }
+    struct measuring m = {.job = job, .out = out};
+    double start = progress_now();
+    int result = members_open(&m, err) != 0 || memory_make(&m, err) != 0 ? -1 : all_measure(&m, err);
+    if (result == 0) {
+        finish(&m);
+    }
+    out->seconds = progress_now() - start;
+    measuring_free(&m);
+    return result;
+}
+
+int measure_run(struct model *const *models, int model_count, const struct data *data, enum split split,
+                struct threads *threads, struct progress *progress, struct measure *out, struct err *err) {
+    struct measure_job job = {.models = models, .count = model_count, .data = data, .split = split, .threads = threads,
+                              .progress = progress, .confusion = 1};
+    return measure_do(&job, out, err);
+}
+
+void measure_free(struct measure *m) {
+    free(m->confusion);
+    *m = (struct measure){0};
+}

@@ -1,0 +1,51 @@
+/* Checkpoints of a run (trainer.h). What metrics.jsonl says of steps that a checkpoint holds is on the disk first. */
+#include <stdlib.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "trainer.h"
+
+/* A resumed run keeps the text of its config as it was: another order of keys would be other bytes. */
+static int write_to(const struct trainer *t, const char *path, const struct optimizer *optimizer, struct err *err) {
+    const struct model *m = t->model;
+    const struct config *config = t->resumed ? &t->stored.config : &m->config;
+    return checkpoint_write(path, config, m->classes, m->class_count, &m->plan, optimizer, &t->state, err);
+}
+
+/* A second name for last.safetensors, or a second copy where the file system can't do that. */
+static int also(const struct trainer *t, const char *name, struct err *err) {
+    int result = run_folder_also(&t->folder, name, err);
+    if (result == 1) {
+        char *path = mem_format("%s/%s", t->folder.path, name);
+        result = write_to(t, path, &t->optimizer, err);
+        free(path);
+    }
+    return result;
+}
+
+int save_last(struct trainer *t, struct err *err) {
+    if (events_sync(&t->events, err) != 0 || write_to(t, t->folder.last, &t->optimizer, err) != 0) {
+        return -1;
+    }
+    t->clock.saved = progress_now();
+    return trainer_validates(t) ? 0 : also(t, "best.safetensors", err);
+}
+
+int save_best(struct trainer *t, struct err *err) {
+    return write_to(t, t->folder.best, NULL, err);
+}
+
+int save_keep(struct trainer *t, struct err *err) {
+    uint64_t keep = (uint64_t)t->options->keep, epoch = t->state.epoch;
+    char name[40];
+    if (keep == 0 || epoch == 0) {
+        return 0;
+    }
+    if (also(t, run_folder_epoch(epoch, name), err) != 0) {
+        return -1;
+    }
+    if (epoch > keep) {
+        run_folder_prune(&t->folder, epoch - keep);
+    }
+    return 0;
+}

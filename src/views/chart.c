@@ -1,0 +1,128 @@
+/* A chart on a canvas: title, legend, frame, ticks, lines, bubbles. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "views/chart.h"
+
+static const uint32_t INK = 0x222222ff, GREY = 0x666666ff, GRID = 0xe4e4e4ff, FRAME = 0x999999ff;
+enum { TITLE = 16, WORDS = 13, SAMPLE = 26, LEGEND_LINE = 20, BELOW = 46, MARGIN = 14, TICK_GAP = 8 };
+
+/* The frame inside and its axes. */
+struct drawing { struct canvas *c; struct canvas_box frame; struct chart_scale x, y; };
+
+static struct canvas_point place_of(const struct drawing *d, double x, double y) {
+    return (struct canvas_point){d->frame.x + d->frame.width * chart_scale_at(&d->x, x),
+                                 d->frame.y + d->frame.height * (1 - chart_scale_at(&d->y, y))};
+}
+
+/* Samples of the lines with their labels, in as many rows as they need from y on. Returns where they end. */
+static double draw_legend(const struct chart *chart, struct canvas *c, double left, double right, double y) {
+    double x = left;
+    for (size_t i = 0; i < chart->series_count; i++) {
+        const struct chart_series *s = &chart->series[i];
+        double width = SAMPLE + 6 + canvas_text_width(WORDS, s->label) + 18;
+        if (x > left && x + width > right) {
+            x = left;
+            y += LEGEND_LINE;
+        }
+        canvas_line(c, (struct canvas_point[]){{x, y - 4}, {x + SAMPLE, y - 4}}, 2, 2, s->dash,
+                    s->colour);
+        canvas_text(c, x + SAMPLE + 6, y, (struct canvas_font){.size = WORDS, .colour = INK}, s->label);
+        x += width;
+    }
+    return chart->series_count > 0 ? y + LEGEND_LINE : y;
+}
+
+static double widest_tick(const struct chart_scale *scale) {
+    char text[32];
+    double widest = 0;
+    for (int i = 0; !isnan(chart_scale_tick(scale, i, text)); i++) {
+        widest = fmax(widest, canvas_text_width(WORDS, text));
+    }
+    return widest;
+}
+
+static void draw_ticks(const struct drawing *d) {
+    const struct canvas_box *f = &d->frame;
+    struct canvas_font font = {.size = WORDS, .colour = GREY, .anchor = ANCHOR_MIDDLE};
+    char text[32];
+    double at;
+    for (int i = 0; !isnan(at = chart_scale_tick(&d->x, i, text)); i++) {
+        double x = f->x + f->width * chart_scale_at(&d->x, at);
+        canvas_line(d->c, (struct canvas_point[]){{x, f->y}, {x, f->y + f->height}}, 2, 1, 0, GRID);
+        canvas_text(d->c, x, f->y + f->height + 18, font, text);
+    }
+    font.anchor = ANCHOR_END;
+    for (int i = 0; !isnan(at = chart_scale_tick(&d->y, i, text)); i++) {
+        double y = f->y + f->height * (1 - chart_scale_at(&d->y, at));
+        canvas_line(d->c, (struct canvas_point[]){{f->x, y}, {f->x + f->width, y}}, 2, 1, 0, GRID);
+        canvas_text(d->c, f->x - TICK_GAP, y + 4.5, font, text);
+    }
+}
+
+static void draw_series(const struct drawing *d, const struct chart_series *s) {
+    struct canvas_point *run = mem_need(s->count + 1, sizeof *run);
+    size_t n = 0;
+    for (size_t i = 0; i <= s->count; i++) {
+        struct canvas_point p =
+            i < s->count ? place_of(d, s->points[i].x, s->points[i].y) : (struct canvas_point){NAN, NAN};
+        if (isfinite(p.x) && isfinite(p.y)) {
+            run[n++] = p;
+        } else if (n > 0) {
+            canvas_line(d->c, run, n, n == 1 ? 5 : 2, n == 1 ? 0 : s->dash, s->colour);
+            n = 0;
+        }
+    }
+    free(run);
+}
+
+/* A label stands in its bubble where it fits, else beside it; it is moved down where it would lie on an earlier one. */
+static void draw_bubbles(const struct drawing *d, const struct chart *chart) {
+    struct canvas_point *labels = mem_need(chart->bubble_count + 1, sizeof *labels);
+    for (size_t i = 0; i < chart->bubble_count; i++) {
+        const struct chart_bubble *b = &chart->bubbles[i];
+        struct canvas_point p = place_of(d, b->x, b->y);
+        canvas_box(d->c, (struct canvas_box){p.x - b->radius, p.y - b->radius, 2 * b->radius, 2 * b->radius, b->radius,
+                                             (b->colour & ~255u) | 0x70, b->colour, 1.2});
+    }
+    for (size_t i = 0; i < chart->bubble_count; i++) {
+        const struct chart_bubble *b = &chart->bubbles[i];
+        struct canvas_point p = place_of(d, b->x, b->y);
+        double width = canvas_text_width(WORDS, b->label);
+        int inside = width + 8 < 2 * b->radius, left = p.x + b->radius + 5 + width > d->frame.x + d->frame.width;
+        struct canvas_point at = {inside ? p.x - width / 2
+                                  : left ? p.x - b->radius - 5 - width
+                                         : p.x + b->radius + 5,
+                                  p.y + 4.5};
+        for (size_t k = 0; k < i; k++) {
+            double other = canvas_text_width(WORDS, chart->bubbles[k].label);
+            if (at.x < labels[k].x + other && labels[k].x < at.x + width && fabs(at.y - labels[k].y) < WORDS) {
+                at.y = labels[k].y + WORDS;
+            }
+        }
+        labels[i] = at;
+        canvas_text(d->c, at.x, at.y, (struct canvas_font){.size = WORDS, .colour = INK}, b->label);
+    }
+    free(labels);
+}
+
+void chart_draw(const struct chart *chart, struct canvas *c, struct canvas_box place) {
+    double left = place.x + MARGIN, right = place.x + place.width - MARGIN - 8, y = place.y + MARGIN + TITLE;
+    canvas_text(c, left, y, (struct canvas_font){.size = TITLE, .bold = 1, .colour = INK}, chart->title);
+    y = draw_legend(chart, c, left, right, y + 24);
+    double height = place.y + place.height - BELOW - y;
+    struct drawing d = {.c = c, .x = chart_scale_of(chart, 0, (int)fmax(2, (right - left) / 80)),
+                        .y = chart_scale_of(chart, 1, (int)fmax(2, height / 45))};
+    double x = left + WORDS + 10 + widest_tick(&d.y) + TICK_GAP;
+    d.frame = (struct canvas_box){.x = x, .y = y, .width = right - x, .height = height, .line = FRAME, .line_width = 1};
+    draw_ticks(&d);
+    canvas_box(c, d.frame);
+    struct canvas_font font = {.size = WORDS, .colour = INK, .anchor = ANCHOR_MIDDLE};
+    canvas_text(c, d.frame.x + d.frame.width / 2, d.frame.y + height + 38, font, chart->x.label);
+    font.turned = 1;
+    canvas_text(c, left + WORDS - 3, d.frame.y + height / 2, font, chart->y.label);
+    for (size_t i = 0; i < chart->series_count; i++) {
+        draw_series(&d, &chart->series[i]);
+    }
+    draw_bubbles(&d, chart);
+}

@@ -1,0 +1,102 @@
+#!/usr/bin/env bats
+# Nothing is lost: whatever ends a run, --resume gives the bits of the run that was never stopped.
+load helpers
+
+setup_file() {
+    "$DLCLI" train "$SMALL" -q -o "$BATS_FILE_TMPDIR/whole" --epochs 40
+}
+
+whole() { echo "$BATS_FILE_TMPDIR/whole"; }
+
+resumed() { dlcli train "$SMALL" -q -o run --epochs 40 --resume; }
+
+# Is run what it would have been?
+is_whole() {
+    cmp "$(whole)/last.safetensors" run/last.safetensors
+    cmp "$(whole)/best.safetensors" run/best.safetensors
+    same_metrics "$(whole)/metrics.jsonl" run/metrics.jsonl "$(whole)" run
+}
+
+# Sends a signal after a number of milliseconds; the status is left in $status.
+stopped_after() {
+    "$DLCLI" train "$SMALL" -q -o run --epochs 40 --resume 2>>said &
+    pid=$!
+    sleep "$(printf '0.%03d' "$2")"
+    kill "-$1" $pid 2>/dev/null || true
+    status=0
+    wait $pid || status=$?
+}
+
+@test "SIGKILL at random moments" {
+    RANDOM=7
+    kills=20
+    [ -z "${DLCLI_TEST_QUICK:-}" ] || kills=5
+    for ((k = 0; k < kills; k++)); do
+        stopped_after KILL $((20 + RANDOM % 160))
+        [ "$status" = 137 ] || [ "$status" = 0 ]
+    done
+    resumed
+    is_whole
+    [ ! -s said ]
+}
+
+@test "Ctrl-C and SIGTERM at random moments" {
+    RANDOM=11
+    for signal in INT TERM INT TERM; do
+        stopped_after $signal $((100 + RANDOM % 200))
+        [ "$status" = 130 ] || [ "$status" = 143 ] || [ "$status" = 0 ]
+    done
+    resumed
+    is_whole
+}
+
+@test "what a killed process left lying about does no harm" {
+    stopped_after KILL 300
+    head -c 1000 /dev/urandom >run/.last.safetensors.part-0
+    printf '{"event":"step","st' >>run/metrics.jsonl
+    resumed
+    is_whole
+    [ -z "$(find run -name '*.part*')" ]
+}
+
+@test "a damaged checkpoint is refused, not resumed from" {
+    stopped_after TERM 400
+    cp run/last.safetensors good
+    truncate -s -5 run/last.safetensors
+    run -2 --separate-stderr dlcli train "$SMALL" -o run --epochs 40 --resume
+    says 'last.safetensors'
+    cp good run/last.safetensors
+    resumed
+    is_whole
+}
+
+# A disk of a few pages where we may mount one, else a limit on the size of files.
+@test "a full disk ends a run with a sentence and loses nothing" {
+    stopped_after TERM 400
+    mkdir disk
+    if mount -t tmpfs -o size=160k tmpfs disk 2>/dev/null; then
+        cp -r run/. disk
+        head -c 1M /dev/zero >disk/filler 2>/dev/null || true
+        cp disk/last.safetensors before
+        status=0
+        "$DLCLI" train "$SMALL" -q -o disk --epochs 40 --resume 2>said || status=$?
+        cp -r disk/. run
+        umount disk
+        rm -f run/filler
+    else
+        cp run/last.safetensors before
+        status=0
+        (ulimit -f 8; "$DLCLI" train "$SMALL" -q -o run --epochs 40 --resume) 2>said || status=$?
+    fi
+    [ "$status" = 1 ]
+    grep -qE 'No space left|File too large' said
+    cmp before run/last.safetensors
+    resumed
+    is_whole
+}
+
+@test "a full disk and predict --output" {
+    run -1 --separate-stderr bash -c "ulimit -f 1; '$DLCLI' predict -m '$(whole)/last.safetensors' --layer conv1 -o y.npy '$PICTURES/cat.png'"
+    says 'y.npy'
+    [ -z "$(find . -name '*y.npy*')" ]
+}

@@ -1,0 +1,400 @@
+/* Hand-shaped convolutions against sums in double over a grid of shapes, forwards and backwards, whatever `supports` finds worth it; the same
+ * bits from any team; nothing written beyond what was promised. The AVX-512 shapes run in AVX2 code too ("emulated": see the Makefile). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <math.h>
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "base/threads.h"
+#include "kernels/kernels.h"
+
+#define DECLARE(isa) extern const struct conv_kernel conv_lanes_##isa##_f32, conv_lanes_##isa##_bf16, conv_nhwc_##isa##_f32, conv_nhwc_##isa##_bf16
+#define LIST(isa, need, lanes) \
+    {#isa, need, lanes, DTYPE_F32, &conv_lanes_##isa##_f32}, {#isa, need, lanes, DTYPE_BF16, &conv_lanes_##isa##_bf16}, \
+    {#isa, need, lanes, DTYPE_F32, &conv_nhwc_##isa##_f32}, {#isa, need, lanes, DTYPE_BF16, &conv_nhwc_##isa##_bf16}
+
+enum need { NEED_NOTHING, NEED_AVX2, NEED_AVX512 };
+struct way { const char *isa; enum need need; int lanes; enum dtype dtype; const struct conv_kernel *kernel; };
+DECLARE(base);
+#if defined(__x86_64__)
+DECLARE(avx2);
+DECLARE(avx512);
+DECLARE(emulated);
+#endif
+static const struct way ways[] = {
+    LIST(base, NEED_NOTHING, 8),
+#if defined(__x86_64__)
+    LIST(avx2, NEED_AVX2, 8), LIST(avx512, NEED_AVX512, 16), LIST(emulated, NEED_AVX2, 16),
+#endif
+};
+
+static int can(enum need need) {
+#if defined(__x86_64__)
+    return need == NEED_NOTHING || (need == NEED_AVX2 ? __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")
+        : __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"));
+#else
+    return need == NEED_NOTHING;
+#endif
+}
+
+struct shape { const char *name; int batch; struct conv conv; };
+
+/* c, h, w, k, oh, ow, size_h, size_w, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, groups */
+static const struct shape shapes[] = {
+    {"LeNet's first", 3, {3, 32, 32, 6, 28, 28, 5, 5, 1, 1, 0, 0, 1, 1, 1}},
+    {"LeNet's second", 17, {6, 14, 14, 16, 10, 10, 5, 5, 1, 1, 0, 0, 1, 1, 1}},
+    {"connected, kernel as large as the map", 33, {16, 5, 5, 120, 1, 1, 5, 5, 1, 1, 0, 0, 1, 1, 1}},
+    {"connected, 1x1", 16, {84, 1, 1, 10, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1, 1}},
+    {"connected, one sample", 1, {300, 1, 1, 45, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1, 1}},
+    {"MNIST's first", 9, {1, 28, 28, 6, 28, 28, 5, 5, 1, 1, 2, 2, 1, 1, 1}},
+    {"one channel, one filter", 2, {1, 7, 5, 1, 7, 5, 3, 3, 1, 1, 1, 1, 1, 1, 1}},
+    {"3x3 padded", 2, {16, 12, 12, 32, 12, 12, 3, 3, 1, 1, 1, 1, 1, 1, 1}},
+    {"3x3 padded, small maps", 20, {20, 4, 4, 40, 4, 4, 3, 3, 1, 1, 1, 1, 1, 1, 1}},
+    {"3x3 padded, 2x2 maps", 8, {70, 2, 2, 33, 2, 2, 3, 3, 1, 1, 1, 1, 1, 1, 1}},
+    {"3x3 padded, 1x1 maps", 8, {12, 1, 1, 13, 1, 1, 3, 3, 1, 1, 1, 1, 1, 1, 1}},
+    {"3x3, stride 2", 3, {8, 15, 14, 18, 8, 7, 3, 3, 2, 2, 1, 1, 1, 1, 1}},
+    {"3x3, stride 2, one-sided padding", 3, {8, 14, 14, 18, 7, 7, 3, 3, 2, 2, 0, 0, 1, 1, 1}},
+    {"uneven padding and strides", 5, {5, 11, 13, 7, 5, 5, 4, 3, 2, 3, 3, 1, 1, 1, 1}},
+    {"1x1, stride 2", 2, {24, 9, 9, 50, 5, 5, 1, 1, 2, 2, 0, 0, 1, 1, 1}},
+    {"1x1", 2, {64, 9, 9, 50, 9, 9, 1, 1, 1, 1, 0, 0, 1, 1, 1}},
+    {"7x7, stride 2", 2, {3, 23, 23, 17, 12, 12, 7, 7, 2, 2, 3, 3, 1, 1, 1}},
+    {"11x11, stride 4", 2, {3, 35, 35, 20, 7, 7, 11, 11, 4, 4, 0, 0, 1, 1, 1}},
+    {"stride 3, dilation 2", 2, {4, 19, 19, 6, 6, 6, 3, 3, 3, 3, 1, 1, 2, 2, 1}},
+    {"stride 4, dilation 2", 2, {4, 19, 19, 6, 5, 5, 3, 3, 4, 4, 1, 1, 2, 2, 1}},
+    {"stride 2, dilation 3 and 2", 2, {4, 19, 17, 6, 8, 8, 3, 3, 2, 2, 1, 1, 3, 2, 1}},
+    {"dilation 2", 2, {9, 13, 13, 10, 13, 13, 3, 3, 1, 1, 2, 2, 2, 2, 1}},
+    {"two groups", 3, {10, 13, 13, 24, 13, 13, 5, 5, 1, 1, 2, 2, 1, 1, 2}},
+    {"three groups, stride 2", 3, {12, 9, 9, 21, 5, 5, 3, 3, 2, 2, 1, 1, 1, 1, 3}},
+    {"depthwise", 2, {7, 9, 9, 7, 9, 9, 3, 3, 1, 1, 1, 1, 1, 1, 7}},
+    {"depthwise, two filters each, stride 2", 2, {5, 9, 9, 10, 5, 5, 3, 3, 2, 2, 1, 1, 1, 1, 5}},
+    {"kernel larger than the map", 4, {3, 3, 3, 5, 3, 3, 5, 5, 1, 1, 2, 2, 1, 1, 1}},
+    {"padding larger than the kernel", 2, {3, 4, 4, 5, 8, 8, 3, 3, 1, 1, 3, 3, 1, 1, 1}},
+    {"1xN kernel", 4, {3, 6, 17, 5, 6, 15, 1, 3, 1, 1, 0, 0, 1, 1, 1}},
+    {"Nx1 kernel", 4, {3, 17, 6, 5, 15, 6, 3, 1, 1, 1, 0, 0, 1, 1, 1}},
+    {"many channels", 1, {260, 6, 5, 130, 6, 5, 3, 3, 1, 1, 1, 1, 1, 1, 1}},
+    {"stride larger than the kernel", 2, {4, 16, 16, 9, 4, 4, 2, 2, 4, 4, 0, 0, 1, 1, 1}},
+    {"part of the map unread", 2, {4, 9, 9, 9, 2, 2, 3, 3, 4, 4, 0, 0, 1, 1, 1}},
+    {"wide rows", 1, {4, 3, 150, 8, 3, 150, 3, 3, 1, 1, 1, 1, 1, 1, 1}},
+    {"large batch", 140, {2, 3, 3, 3, 3, 3, 3, 3, 1, 1, 1, 1, 1, 1, 1}},
+};
+
+/* Everything of one case in double, NCHW; inputs rounded as the way's elems are. */
+struct known {
+    const struct shape *shape;
+    size_t xs, ys, ws;
+    double *x, *w, *b, *dy, *y, *dx, *dw, *db;
+};
+
+static double next(uint64_t *state) {
+    *state = *state * 6364136223846793005u + 1442695040888963407u;
+    return (double)(int64_t)(*state >> 33) / (double)(1u << 30) - 1;
+}
+
+static uint16_t to_bf16(double value) {
+    float f = (float)value;
+    uint32_t bits;
+    memcpy(&bits, &f, sizeof bits);
+    return (uint16_t)((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
+}
+
+static double from_bf16(uint16_t half) {
+    uint32_t bits = (uint32_t)half << 16;
+    float f;
+    memcpy(&f, &bits, sizeof f);
+    return f;
+}
+
+static double *random_reals(size_t n, enum dtype dtype, uint64_t seed) {
+    double *x = mem_need(n, sizeof *x);
+    for (size_t i = 0; i < n; i++) {
+        double value = next(&seed);
+        x[i] = dtype == DTYPE_BF16 ? from_bf16(to_bf16(value)) : (float)value;
+    }
+    return x;
+}
+
+/* Calls f(known, x index, y index, w index) for every product of the convolution. */
+typedef void each_product(struct known *k, size_t x, size_t y, size_t w);
+static void products(struct known *k, each_product *f) {
+    const struct conv *c = &k->shape->conv;
+    int cg = c->c / c->groups, kg = c->k / c->groups;
+    for (int n = 0; n < k->shape->batch; n++)
+    for (int o = 0; o < c->k; o++)
+    for (int y = 0; y < c->oh; y++)
+    for (int x = 0; x < c->ow; x++)
+    for (int i = 0; i < cg; i++)
+    for (int r = 0; r < c->size_h; r++)
+    for (int s = 0; s < c->size_w; s++) {
+        int ih = y * c->stride_h - c->pad_top + r * c->dilation_h, iw = x * c->stride_w - c->pad_left + s * c->dilation_w;
+        if (ih >= 0 && ih < c->h && iw >= 0 && iw < c->w) {
+            f(k, (((size_t)n * (size_t)c->c + (size_t)(o / kg * cg + i)) * (size_t)c->h + (size_t)ih) * (size_t)c->w + (size_t)iw,
+                (((size_t)n * (size_t)c->k + (size_t)o) * (size_t)c->oh + (size_t)y) * (size_t)c->ow + (size_t)x,
+                (((size_t)o * (size_t)cg + (size_t)i) * (size_t)c->size_h + (size_t)r) * (size_t)c->size_w + (size_t)s);
+        }
+    }
+}
+
+static void product(struct known *k, size_t x, size_t y, size_t w) {
+    k->y[y] += k->x[x] * k->w[w];
+    k->dx[x] += k->dy[y] * k->w[w];
+    k->dw[w] += k->dy[y] * k->x[x];
+}
+
+static struct known known_make(const struct shape *shape, enum dtype dtype) {
+    const struct conv *c = &shape->conv;
+    struct known k = {.shape = shape, .xs = (size_t)shape->batch * (size_t)(c->c * c->h * c->w), .ys = (size_t)shape->batch * (size_t)(c->k * c->oh * c->ow),
+        .ws = (size_t)(c->k * (c->c / c->groups) * c->size_h * c->size_w)};
+    k.x = random_reals(k.xs, dtype, 1), k.dy = random_reals(k.ys, dtype, 2);
+    k.w = random_reals(k.ws, DTYPE_F32, 3), k.b = random_reals((size_t)c->k, DTYPE_F32, 4);
+    k.y = mem_need(k.ys, sizeof *k.y), k.dx = mem_need(k.xs, sizeof *k.dx), k.dw = mem_need(k.ws, sizeof *k.dw), k.db = mem_need((size_t)c->k, sizeof *k.db);
+    size_t map = (size_t)(c->oh * c->ow);
+    for (size_t i = 0; i < k.ys; i++) {
+        k.y[i] = k.b[i / map % (size_t)c->k];
+        k.db[i / map % (size_t)c->k] += k.dy[i];
+    }
+    products(&k, product);
+    return k;
+}
+
+static void known_free(struct known *k) {
+    free(k->x), free(k->w), free(k->b), free(k->dy), free(k->y), free(k->dx), free(k->dw), free(k->db);
+}
+
+/* Memory with a guard behind it. */
+enum { GUARD = 256, GUARD_BYTE = 0x5a };
+static void *guarded(size_t bytes, int fill) {
+    char *p = mem_aligned(bytes + GUARD);
+    assert_non_null(p);
+    memset(p, fill, bytes);
+    memset(p + bytes, GUARD_BYTE, GUARD);
+    return p;
+}
+
+static void check_guard(const void *memory, size_t bytes, const char *what) {
+    const unsigned char *p = (const unsigned char *)memory + bytes;
+    for (int i = 0; i < GUARD; i++) {
+        if (p[i] != GUARD_BYTE) {
+            fail_msg("written behind the end of %s", what);
+        }
+    }
+}
+
+/* A tensor in a kernel's layout: where sample n's element (channel, place) lies; how many elements in all. */
+static size_t place(const struct way *way, size_t n, size_t c, size_t at, size_t channels, size_t map) {
+    size_t v = (size_t)way->lanes;
+    switch (way->kernel->layout) {
+    case LAYOUT_LANES: return ((n / v * channels + c) * map + at) * v + n % v;
+    case LAYOUT_NHWC: return (n * map + at) * channels + c;
+    default: return (n * channels + c) * map + at;
+    }
+}
+
+static size_t elements(const struct way *way, int batch, size_t each) {
+    int v = way->lanes;
+    return (size_t)(way->kernel->layout == LAYOUT_LANES ? (batch + v - 1) / v * v : batch) * each;
+}
+
+static void put(const struct way *way, void *to, size_t i, double value) {
+    if (way->dtype == DTYPE_BF16) {
+        ((uint16_t *)to)[i] = to_bf16(value);
+    } else {
+        ((float *)to)[i] = (float)value;
+    }
+}
+
+static double get(const struct way *way, const void *from, size_t i) {
+    return way->dtype == DTYPE_BF16 ? from_bf16(((const uint16_t *)from)[i]) : (double)((const float *)from)[i];
+}
+
+struct tensor { size_t channels, map, count, bytes; void *data; };
+
+static struct tensor tensor_make(const struct way *way, int batch, int channels, int map, const double *values) {
+    struct tensor t = {(size_t)channels, (size_t)map, elements(way, batch, (size_t)channels * (size_t)map), 0, NULL};
+    t.bytes = t.count * (way->dtype == DTYPE_BF16 ? 2 : 4);
+    t.data = guarded(t.bytes, values == NULL ? 0xff : 0);       /* NaN where nothing was given */
+    for (size_t i = 0; values != NULL && i < (size_t)batch * t.channels * t.map; i++) {
+        put(way, t.data, place(way, i / t.map / t.channels, i / t.map % t.channels, i % t.map, t.channels, t.map), values[i]);
+    }
+    return t;
+}
+
+/* max |difference| / max |reference|; before: added to every reference. */
+static double tensor_error(const struct way *way, const struct tensor *t, int batch, const double *want, double before, double (*f)(double)) {
+    double most = 1e-30, off = 0;
+    for (size_t i = 0; i < (size_t)batch * t->channels * t->map; i++) {
+        double got = get(way, t->data, place(way, i / t->map / t->channels, i / t->map % t->channels, i % t->map, t->channels, t->map));
+        double ref = (f != NULL ? f(want[i]) : want[i]) + before, d = fabs(got - ref);
+        most = fabs(ref) > most ? fabs(ref) : most;
+        off = !(d <= off) ? d : off;
+    }
+    return off / most;
+}
+
+static double array_error(const float *got, const double *want, size_t n, double before) {
+    double most = 1e-30, off = 0;
+    for (size_t i = 0; i < n; i++) {
+        double d = fabs((double)got[i] - want[i] - before);
+        most = fabs(want[i] + before) > most ? fabs(want[i] + before) : most;
+        off = !(d <= off) ? d : off;
+    }
+    return off / most;
+}
+
+static void check(const struct way *way, const struct shape *shape, const char *what, double error, double most) {
+    if (!(error <= most)) {
+        fail_msg("%s %s %s, %s: %s is off by %g, at most %g wanted", way->kernel->name, way->isa, way->dtype == DTYPE_BF16 ? "bf16" : "f32", shape->name, what, error, most);
+    }
+}
+
+static double relu(double x) { return x < 0 ? 0 : x; }
+
+/* One team's results, to be compared bit for bit. */
+struct results { struct tensor y, dx; float *dw, *db; };
+
+static float *floats(const double *from, size_t n) {
+    float *to = guarded(n * sizeof *to, 0);
+    for (size_t i = 0; from != NULL && i < n; i++) {
+        to[i] = (float)from[i];
+    }
+    return to;
+}
+
+static struct results compute(const struct way *way, const struct known *k, int team, enum activation activation, int add) {
+    const struct conv *c = &k->shape->conv;
+    const struct conv_kernel *kernel = way->kernel;
+    int batch = k->shape->batch;
+    struct err err = {0};
+    struct threads *threads = threads_make(team, &err);
+    assert_non_null(threads);
+    struct tensor x = tensor_make(way, batch, c->c, c->h * c->w, k->x), dy = tensor_make(way, batch, c->k, c->oh * c->ow, k->dy);
+    float *weight = floats(k->w, k->ws), *bias = floats(k->b, (size_t)c->k);
+    size_t packed_bytes = kernel->packed_bytes(c, 1), scratch_bytes = kernel->scratch_bytes(c, batch, 1, team);
+    void *packed = guarded(packed_bytes, 0xff), *scratch = guarded(scratch_bytes, 0xff);
+    struct results r = {tensor_make(way, batch, c->k, c->oh * c->ow, NULL), tensor_make(way, batch, c->c, c->h * c->w, NULL), floats(NULL, k->ws), floats(NULL, (size_t)c->k)};
+    for (size_t i = 0; add && i < r.dx.count; i++) {
+        put(way, r.dx.data, i, 1);
+    }
+    for (size_t i = 0; add && i < k->ws; i++) {
+        r.dw[i] = 1;
+    }
+    kernel->pack(c, weight, NULL, 1, packed, threads);
+    struct conv_call call = {.conv = c, .threads = threads, .batch = batch, .x = x.data, .weight = weight, .packed = packed, .bias = bias, .y = r.y.data, .dy = dy.data,
+        .dx = r.dx.data, .add_dx = add, .dweight = r.dw, .dbias = r.db, .activation = activation, .scratch = scratch};
+    kernel->forward(&call);
+    memset(scratch, 0xff, scratch_bytes);
+    kernel->backward_data(&call);
+    memset(scratch, 0xff, scratch_bytes);
+    kernel->backward_weight(&call);
+    check_guard(x.data, x.bytes, "x"), check_guard(dy.data, dy.bytes, "dy"), check_guard(packed, packed_bytes, "packed"), check_guard(scratch, scratch_bytes, "scratch");
+    check_guard(r.y.data, r.y.bytes, "y"), check_guard(r.dx.data, r.dx.bytes, "dx"), check_guard(r.dw, k->ws * 4, "dweight"), check_guard(r.db, (size_t)c->k * 4, "dbias");
+    free(x.data), free(dy.data), free(weight), free(bias), free(packed), free(scratch);
+    threads_free(threads);
+    return r;
+}
+
+static void results_free(struct results *r) {
+    free(r->y.data), free(r->dx.data), free(r->dw), free(r->db);
+}
+
+static void check_results(const struct way *way, const struct known *k, const struct results *r, int add, double (*f)(double)) {
+    double sums = 1e-5, elems = way->dtype == DTYPE_BF16 ? 1e-2 : 1e-5;
+    check(way, k->shape, f == NULL ? "y" : "y with relu", tensor_error(way, &r->y, k->shape->batch, k->y, 0, f), elems);
+    check(way, k->shape, add ? "dx, added" : "dx", tensor_error(way, &r->dx, k->shape->batch, k->dx, add, NULL), elems);
+    check(way, k->shape, "dweight", array_error(r->dw, k->dw, k->ws, add), sums);
+    check(way, k->shape, "dbias", array_error(r->db, k->db, (size_t)k->shape->conv.k, 0), sums);
+}
+
+static void check_same(const struct way *way, const struct known *k, const struct results *a, const struct results *b, int team) {
+    if (memcmp(a->y.data, b->y.data, a->y.bytes) != 0 || memcmp(a->dx.data, b->dx.data, a->dx.bytes) != 0 || memcmp(a->dw, b->dw, k->ws * 4) != 0
+        || memcmp(a->db, b->db, (size_t)k->shape->conv.k * 4) != 0) {
+        fail_msg("%s %s, %s: a team of %d gives other bits", way->kernel->name, way->isa, k->shape->name, team);
+    }
+}
+
+static void each_shape(enum dtype dtype, void (*f)(const struct way *way, const struct known *k)) {
+    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
+        struct known k = known_make(&shapes[s], dtype);
+        for (size_t w = 0; w < sizeof ways / sizeof *ways; w++) {
+            if (ways[w].dtype == dtype && can(ways[w].need)) {
+                f(&ways[w], &k);
+            }
+        }
+        known_free(&k);
+    }
+}
+
+static void right(const struct way *way, const struct known *k) {
+    struct results plain = compute(way, k, 1, ACT_LINEAR, 0), added = compute(way, k, 2, ACT_RELU, 1);
+    check_results(way, k, &plain, 0, NULL);
+    check_results(way, k, &added, 1, relu);
+    results_free(&plain), results_free(&added);
+}
+
+static void same_for_any_team(const struct way *way, const struct known *k) {
+    static const int teams[] = {2, 3, 7};
+    struct results one = compute(way, k, 1, ACT_TANH, 0);
+    check(way, k->shape, "y with tanh", tensor_error(way, &one.y, k->shape->batch, k->y, 0, tanh), way->dtype == DTYPE_BF16 ? 1e-2 : 1e-4);      /* of sums far above 1 */
+    for (size_t t = 0; t < sizeof teams / sizeof *teams; t++) {
+        struct results other = compute(way, k, teams[t], ACT_TANH, 0);
+        check_same(way, k, &one, &other, teams[t]);
+        results_free(&other);
+    }
+    results_free(&one);
+}
+
+static void test_f32(void **state) { (void)state; each_shape(DTYPE_F32, right); }
+static void test_bf16(void **state) { (void)state; each_shape(DTYPE_BF16, right); }
+static void test_teams_f32(void **state) { (void)state; each_shape(DTYPE_F32, same_for_any_team); }
+static void test_teams_bf16(void **state) { (void)state; each_shape(DTYPE_BF16, same_for_any_team); }
+
+/* A batch smaller than the plan's runs in the plan's scratch; inference packs less; scales fold in. */
+static void smaller_batch(const struct way *way, const struct known *k) {
+    const struct conv *c = &k->shape->conv;
+    const struct conv_kernel *kernel = way->kernel;
+    float *weight = floats(k->w, k->ws), *scale = floats(k->b, (size_t)c->k);
+    for (int i = 0; i < c->k; i++) {
+        scale[i] = (float)(i + 1);
+    }
+    size_t packed_bytes = kernel->packed_bytes(c, 0);
+    void *packed = guarded(packed_bytes, 0xff);
+    kernel->pack(c, weight, scale, 0, packed, NULL);
+    for (int batch = 1; batch <= k->shape->batch; batch += 1 + k->shape->batch / 3) {
+        size_t scratch_bytes = kernel->scratch_bytes(c, batch, 0, 1), most = kernel->scratch_bytes(c, k->shape->batch, 0, 1);
+        assert_true(scratch_bytes <= most);
+        assert_true(kernel->scratch_bytes(c, batch, 1, 1) <= kernel->scratch_bytes(c, k->shape->batch, 1, 1));
+        struct tensor x = tensor_make(way, batch, c->c, c->h * c->w, k->x), y = tensor_make(way, batch, c->k, c->oh * c->ow, NULL);
+        void *scratch = guarded(scratch_bytes, 0xff);
+        struct conv_call call = {.conv = c, .batch = batch, .x = x.data, .weight = weight, .packed = packed, .y = y.data, .activation = ACT_LINEAR, .scratch = scratch};
+        kernel->forward(&call);
+        check_guard(scratch, scratch_bytes, "scratch"), check_guard(packed, packed_bytes, "packed"), check_guard(y.data, y.bytes, "y");
+        size_t map = (size_t)(c->oh * c->ow), n = (size_t)batch * map * (size_t)c->k;
+        double *want = mem_need(n, sizeof *want);
+        for (size_t i = 0; i < n; i++) {
+            size_t channel = i / map % (size_t)c->k;
+            want[i] = (k->y[i] - k->b[channel]) * (double)(channel + 1);
+        }
+        check(way, k->shape, "y of a smaller batch, scaled", tensor_error(way, &y, batch, want, 0, NULL), way->dtype == DTYPE_BF16 ? 1e-2 : 1e-5);
+        free(want), free(x.data), free(y.data), free(scratch);
+    }
+    free(weight), free(scale), free(packed);
+}
+
+static void test_smaller_batch(void **state) {
+    (void)state;
+    each_shape(DTYPE_F32, smaller_batch);
+    each_shape(DTYPE_BF16, smaller_batch);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_f32), cmocka_unit_test(test_bf16), cmocka_unit_test(test_smaller_batch),
+        cmocka_unit_test(test_teams_f32), cmocka_unit_test(test_teams_bf16),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

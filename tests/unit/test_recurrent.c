@@ -1,0 +1,161 @@
+/* Recurrent layers besides what PyTorch says of them (test_layers_torch.c): a step by hand, and states that are
+ * carried: two windows read one after the other are one of twice the length. */
+#include "layers_fixture.h"
+
+/* h1 = tanh(0.5 * 2 + 0.1 + 0.2) and h2 = tanh(0.5 * -1 + 0.1 - 0.3 * h1 + 0.2) */
+static void by_hand(void **state) {
+    (void)state;
+    struct net net;
+    const float x[] = {2, -1}, weight_ih[] = {0.5f}, weight_hh[] = {-0.3f}, bias_ih[] = {0.1f}, bias_hh[] = {0.2f};
+    net_make(&net, "[net]\ninputs=1\ntime_steps=2\n[rnn]\noutput=1\n", 1, 0);
+    net_set(&net, "rnn1.weight_ih", weight_ih);
+    net_set(&net, "rnn1.weight_hh", weight_hh);
+    net_set(&net, "rnn1.bias_ih", bias_ih);
+    net_set(&net, "rnn1.bias_hh", bias_hh);
+    run_forward(&net.plan, &net.exec, x);
+    const float *y = net.plan.output->data;
+    double h1 = tanh(1.3), h2 = tanh(-0.2 - 0.3 * h1);
+    assert_float_equal(y[0], h1, 1e-6);
+    assert_float_equal(y[1], h2, 1e-6);
+    net_free(&net);
+}
+
+enum { BATCH = 2, INPUTS = 3, STEPS = 4, HIDDEN = 5 };
+
+static void draw_values(struct net *net) {
+    for (int i = 0; i < net->plan.value_count; i++) {
+        const struct value *v = &net->plan.values[i];
+        float *values = mem_need(v->slot->count, sizeof *values);
+        fixture_draw(7 + (uint32_t)i, values, v->slot->count, 0.6f, 0);
+        value_set(&net->plan, v, values);
+        free(values);
+    }
+}
+
+/* Outputs of `passes` windows of steps / passes each, read in order. */
+static void read_windows(const char *layer, int passes, const float *x, float *y) {
+    struct net net;
+    char text[256];
+    int steps = 2 * STEPS / passes;
+    snprintf(text, sizeof text, "[net]\ninputs=%d\ntime_steps=%d\nbatch=%d\n[%s]\noutput=%d\n[lstm]\noutput=%d\n",
+             INPUTS, steps, BATCH, layer, HIDDEN, HIDDEN);
+    net_make(&net, text, BATCH, 0);
+    draw_values(&net);
+    net.exec.carry = 1;
+    for (int turn = 0; turn < 2; turn++) { /* the second time after plan_forget: the same again */
+        plan_forget(&net.plan);
+        for (int p = 0; p < passes; p++) {
+            size_t rows = (size_t)steps * BATCH;
+            run_forward(&net.plan, &net.exec, x + (size_t)p * rows * INPUTS);
+            memcpy(y + (size_t)p * rows * HIDDEN, net.plan.output->data, rows * HIDDEN * sizeof *y);
+        }
+    }
+    net_free(&net);
+}
+
+static void carried(void **state) {
+    (void)state;
+    static const char *const layers[] = {"rnn", "lstm", "gru"};
+    float x[2 * STEPS * BATCH * INPUTS], whole[2 * STEPS * BATCH * HIDDEN], parts[2 * STEPS * BATCH * HIDDEN];
+    fixture_draw(3, x, sizeof x / sizeof *x, 1, 0);
+    for (int i = 0; i < 3; i++) {
+        read_windows(layers[i], 1, x, whole);
+        for (int passes = 2; passes <= 2 * STEPS; passes *= 2) {
+            read_windows(layers[i], passes, x, parts);
+            for (size_t j = 0; j < sizeof whole / sizeof *whole; j++) {
+                assert_float_equal(whole[j], parts[j], 1e-6);
+            }
+        }
+    }
+}
+
+/* Without exec.carry each pass begins at zero. */
+static void not_carried(void **state) {
+    (void)state;
+    struct net net;
+    const float x[] = {1, 2, 3};
+    float first[2];
+    net_make(&net, "[net]\ninputs=3\n[gru]\noutput=2\n", 1, 0);
+    draw_values(&net);
+    run_forward(&net.plan, &net.exec, x);
+    memcpy(first, net.plan.output->data, sizeof first);
+    run_forward(&net.plan, &net.exec, x);
+    assert_memory_equal(first, net.plan.output->data, sizeof first);
+    net_free(&net);
+}
+
+static void names(void **state) {
+    (void)state;
+    struct net net;
+    struct carried s;
+    net_make(
+        &net,
+        "[net]\ninputs=3\ntime_steps=2\n[lstm]\nname=a\noutput=2\n[gru]\noutput=4\n[lstm]\nbidirectional=1\noutput=2\n",
+        3, 1);
+    assert_int_equal(plan_carried(&net.plan, 0, &s), 3);
+    assert_string_equal(s.name, "state.a.h");
+    assert_int_equal(s.rows, 3);
+    assert_int_equal(s.width, 2);
+    plan_carried(&net.plan, 1, &s);
+    assert_string_equal(s.name, "state.a.c");
+    plan_carried(&net.plan, 2, &s);
+    assert_string_equal(s.name, "state.gru1.h");
+    assert_int_equal(s.width, 4);
+    assert_non_null(net_value(&net, "lstm2.weight_hh_reverse"));
+    net_free(&net);
+}
+
+/* Symbols that there are none of are zeros, and no derivative goes anywhere. */
+static void symbols(void **state) {
+    (void)state;
+    struct net net;
+    const float x[] = {-1, 2, 3, NAN, 1e30f, 0};
+    const float want[] = {0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0};
+    net_make(&net, "[net]\ninputs=1\ntime_steps=6\n[onehot]\nsize=3\n", 1, 0);
+    run_forward(&net.plan, &net.exec, x);
+    assert_memory_equal(net.plan.output->data, want, sizeof want);
+    net_free(&net);
+    net_make(&net, "[net]\ninputs=1\ntime_steps=6\n[embedding]\nsize=3\noutput=2\n[cost]\n", 1, 1);
+    draw_values(&net);
+    float target[12] = {0};
+    net.truth = (struct truth){.values = target, .width = 2};
+    run_forward(&net.plan, &net.exec, x);
+    run_zero(&net.plan, &net.exec);
+    run_backward(&net.plan, &net.exec);
+    const float *grad = net_value(&net, "embedding1.weight")->grad, *y = net.plan.output->data;
+    assert_float_equal(grad[0], y[10] / 6, 1e-6);
+    assert_float_equal(grad[2], 0, 0);
+    assert_float_equal(grad[4], y[2] / 6, 1e-6);
+    net_free(&net);
+}
+
+static void refusals(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *why;
+    } bad[] = {
+        {"[net]\ninputs=1\n[onehot]\n", "how many symbols"},
+        {"[net]\ninputs=1\n[embedding]\noutput=3\n", "how many symbols"},
+        {"[net]\ninputs=2\n[onehot]\nsize=3\n", "one number a step"},
+        {"[net]\ninputs=2\ncarry_state=1\ntime_steps=2\n[lstm]\nbidirectional=1\n", "from its end too"},
+        {"[net]\ninputs=2\ncarry_state=1\ntime_steps=2\n[lstm]\nsequence=last\n", "an answer at each step"},
+        {"[net]\ninputs=2\ncarry_state=1\ntime_steps=2\n[connected]\n", "want a recurrent layer"},
+        {"[net]\ninputs=2\ncarry_state=1\ntime_steps=2\nbatch=4\nsubdivisions=2\n[lstm]\n", "state of one another"},
+        {"[net]\ninputs=2\n[rnn]\nactivation=gelu\n", "activation"},
+        {"[net]\ninputs=65536\n[lstm]\noutput=1048576\n", "too large"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        const char *why = net_refusal(bad[i].text);
+        if (why == NULL || strstr(why, bad[i].why) == NULL) {
+            fail_msg("%s: want \"%s\", said \"%s\"", bad[i].text, bad[i].why, why == NULL ? "nothing" : why);
+        }
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(by_hand), cmocka_unit_test(carried), cmocka_unit_test(not_carried),
+        cmocka_unit_test(names),   cmocka_unit_test(symbols), cmocka_unit_test(refusals),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
