@@ -448,7 +448,7 @@ static void examples(void **state) {
         int symbols = ops == &layer_embedding || ops == &layer_onehot;
         assert_non_null(ops->help);
         snprintf(text, sizeof text, "[net]\n%s\n[activation]\n[activation]\n[activation]\n[activation]\n%s",
-                 symbols ? "inputs=1" : "width=8\nheight=8\nchannels=3", ops->example);
+                 symbols ? "inputs=1" : "width=16\nheight=16\nchannels=3", ops->example);
         const char *refused = net_refusal(text);
         if (refused) {
             fail_msg("%s: %s", ops->name, refused);
