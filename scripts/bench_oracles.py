@@ -1,6 +1,6 @@
 """One measurement of PyTorch or ONNX Runtime, for scripts/bench: prints {"images_per_second": x, "memory": bytes} for one network.
 
-    bench_oracles.py torch|onnx NETWORK train|infer BATCH THREADS fp32|bf16 [STEPS]
+    bench_oracles.py torch|onnx NETWORK train|infer BATCH THREADS fp32|bf16 [STEPS] [compile]
 """
 import json
 import resource
@@ -108,7 +108,7 @@ def rate(step, batch, steps):
     return batch / sorted(times)[len(times) // 2]
 
 
-def run_torch(name, mode, batch, precision, steps):
+def run_torch(name, mode, batch, precision, steps, may_compile):
     make, shape, classes = NETWORKS[name]
     net, (x, y) = make(), sample(shape, batch, classes)
     best = 0.0
@@ -131,6 +131,9 @@ def run_torch(name, mode, batch, precision, steps):
 
         net.train(mode == "train")
         best = max(best, rate(train if mode == "train" else infer, batch, steps))
+        if may_compile and shape:
+            net.compile()
+            best = max(best, rate(train if mode == "train" else infer, batch, steps))
     return best
 
 
@@ -154,7 +157,7 @@ def main():
     torch.manual_seed(0)
     torch.set_num_threads(int(threads))
     if which == "torch":
-        images = run_torch(name, mode, int(batch), precision, steps)
+        images = run_torch(name, mode, int(batch), precision, steps, "compile" in sys.argv[8:])
     else:
         images = run_onnx(name, int(batch), int(threads), steps)
     print(json.dumps({"images_per_second": images, "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}))

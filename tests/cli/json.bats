@@ -79,7 +79,8 @@ setup_file() { make_model; }
     run -0 --separate-stderr dlcli summary --json "$SMALL"
     holds '.layers | length == 5 and .[0].name == "conv1" and .[0].type == "convolutional" and .[0].output == [6, 12, 12] and .[0].parameters == 174
            and .[0].flops > 0 and [.[].index] == [0, 1, 2, 3, 4]'
-    holds '.parameters == 1042 and .trainable == 1042 and .flops > 0 and .memory.train_bytes > .memory.infer_bytes and .memory.infer_bytes > 0'
+    holds '.parameters == 1042 and .trainable == 1042 and .flops > 0 and .memory.train_bytes > 0 and .memory.infer_bytes > 0'
+    dlcli summary --json "$ROOT/cfg/lenet.cfg" | jq -e '.memory | .train_bytes > 4 * .infer_bytes' >/dev/null
     run -0 --separate-stderr dlcli summary --json "$SMALL" "$(model)"
     output=$(jq -s . <<<"$output")
     holds 'length == 2 and .[0].parameters == .[1].parameters'
