@@ -34,6 +34,9 @@ struct slot {
     struct init init;
     int decays;                   /* weight decay applies by default (weights, not biases nor batch norm) */
     double rate;                  /* learning-rate multiplier of its layer */
+    double decay, l1, max_norm;   /* its layer's, in place of [net]'s; -1: not given */
+    size_t unit_blocks, unit_outer, units;   /* of the tensor's order: an output unit's weights are those of one place in blocks and units of
+                                              * [blocks][outer][units][rest]; 1, 1, dims[0] unless said */
     int frozen;                   /* freeze=1: neither updated nor counted as trainable */
 };
 

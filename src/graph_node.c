@@ -25,6 +25,8 @@ const char *shape_text(struct shape s, char buffer[48]) {
 
 struct shape node_input(const struct node *node, int i) { return node->graph->nodes[node->in[i]].out; }
 
+static double given_or_not(const struct section *s, const char *key) { return config_given(s, key) ? config_real(s, key) : -1; }
+
 struct slot *node_slot(struct node *node, enum slot_kind kind, const char *suffix, struct init init, size_t fan_in, size_t fan_out, const int *dims) {
     struct slot *slot = &node->slots[node->slot_count++];
     *slot = (struct slot){.suffix = suffix, .kind = kind, .init = init, .fan_in = fan_in, .fan_out = fan_out, .count = 1};
@@ -35,6 +37,11 @@ struct slot *node_slot(struct node *node, enum slot_kind kind, const char *suffi
     slot->rate = config_real(node->section, "learning_rate");
     slot->frozen = config_bool(node->section, "freeze");
     slot->decays = slot->ndim > 1;
+    slot->decay = given_or_not(node->section, "decay");
+    slot->l1 = given_or_not(node->section, "l1");
+    slot->max_norm = given_or_not(node->section, "max_norm");
+    slot->unit_blocks = slot->unit_outer = 1;
+    slot->units = (size_t)slot->dims[0];
     return slot;
 }
 

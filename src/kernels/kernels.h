@@ -184,11 +184,14 @@ struct lookup {
 struct update {
     size_t n;
     void *weight; const void *grad; void *m, *v;        /* state where the method has it */
-    double rate, momentum, decay, beta1, beta2, eps;
+    double rate, momentum, decay, l1, beta1, beta2, eps;
     double grad_scale;                                  /* clipping: multiplies the gradient */
     int nesterov, decoupled, first;                     /* first: momentum buffer is empty (PyTorch sets it to the gradient) */
     double correction1, correction2;                    /* Adam: 1 - beta^t */
+    double ahead;                                       /* Nadam: weight of the gradient beside the mean's 1 / correction1 */
 };
+/* How the weights of an output unit lie: reals [blocks][outer][units][inner]; those of one (block, unit) belong together. */
+struct units_of { size_t blocks, outer, units, inner; };
 
 struct kernels {
     const char *isa;             /* "base", "avx2", "avx512", ... */
@@ -260,7 +263,12 @@ struct kernels {
     double (*sum_squares)(struct threads *t, const void *x, size_t n, double *scratch);   /* fixed order; not finite if any element isn't; scratch of 64 doubles */
     int (*finite)(struct threads *t, const void *elems, size_t n);                        /* 1 if all elems are finite */
     void (*sgd)(struct threads *t, const struct update *u);       /* PyTorch's SGD: g += decay * w; buf = momentum * buf + g; step = nesterov ? g + momentum * buf : buf; w -= rate * step */
-    void (*adam)(struct threads *t, const struct update *u);      /* PyTorch's Adam, AdamW when decoupled */
+    void (*adam)(struct threads *t, const struct update *u);      /* PyTorch's Adam, AdamW when decoupled, NAdam with ahead */
+    void (*adamax)(struct threads *t, const struct update *u);    /* PyTorch's Adamax: m, v are exp_avg, exp_inf */
+    void (*adagrad)(struct threads *t, const struct update *u);   /* PyTorch's Adagrad: m is the sum of squares */
+    void (*rmsprop)(struct threads *t, const struct update *u);   /* PyTorch's RMSprop: m, v are the mean of squares (beta2 is its alpha) and the momentum */
+    void (*max_norm)(struct threads *t, const struct units_of *of, double limit, void *weight);    /* no unit's weights longer than limit */
+    void (*average)(struct threads *t, size_t n, double share, const void *from, void *to);        /* to += share * (from - to) */
 };
 
 /* cpu.c: the only place that looks at the processor (and asks the OS whether it saves the registers). Names, worst to best. */

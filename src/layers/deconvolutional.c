@@ -70,7 +70,11 @@ static void declare(struct node *node, const struct conv *conv) {
     size_t field = (size_t)conv->size_h * (size_t)conv->size_w;
     size_t fan_in = field * (size_t)(conv->k / conv->groups), fan_out = field * (size_t)(conv->c / conv->groups);
     struct init init = node_init(node, (struct init){.kind = INIT_HE_NORMAL, .a = 1});
-    node_slot(node, SLOT_PARAM, "weight", init, fan_in, fan_out, weight)->decays = 1;
+    struct slot *slot = node_slot(node, SLOT_PARAM, "weight", init, fan_in, fan_out, weight);
+    slot->decays = 1;
+    slot->unit_blocks = (size_t)conv->groups;   /* PyTorch's order: inputs before outputs, group by group */
+    slot->unit_outer = (size_t)weight[0] / slot->unit_blocks;
+    slot->units = (size_t)weight[1];
     if (has_bias) {
         node_slot(node, SLOT_PARAM, "bias", (struct init){.kind = INIT_ZERO}, fan_in, fan_out, bias);
     }

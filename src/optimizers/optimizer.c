@@ -1,5 +1,5 @@
-/* Walks all parameters of a plan with a rule (optimizer.h): decay where it applies, each layer's rate, clipping by
- * the norm of all. */
+/* Walks all parameters of a plan with a rule (optimizer.h): decay, l1 and max_norm where they apply, each layer's rate,
+ * clipping by the norm of all. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +7,8 @@
 #include "base/mem.h"
 #include "optimizers/rules.h"
 
-const struct optimizer_ops *const optimizer_list[] = {&optimizer_sgd, &optimizer_adam, &optimizer_adamw, &optimizer_perceptron, NULL};
+const struct optimizer_ops *const optimizer_list[] = {&optimizer_sgd, &optimizer_adam, &optimizer_adamw, &optimizer_perceptron, &optimizer_adagrad,
+                                                     &optimizer_rmsprop, &optimizer_adamax, &optimizer_nadam, NULL};
 
 enum { SCRATCH = 64 };   /* doubles that kernels.sum_squares wants */
 
@@ -47,20 +48,27 @@ static int states_make(struct optimizer *o, struct err *err) {
 }
 
 int optimizer_make(struct optimizer *o, const struct section *net, struct plan *plan, struct err *err) {
+    const struct optimizer_ops *ops;
+    *o = (struct optimizer){0};
+    if (rule_find(net, &ops, err) != 0) {
+        return -1;
+    }
     *o = (struct optimizer){
         .plan = plan,
-        .momentum = config_real(net, "momentum"),
+        .ops = ops,
+        .momentum = config_given(net, "momentum") ? config_real(net, "momentum") : ops->momentum,
         .decay = config_real(net, "decay"),
+        .l1 = config_real(net, "l1"),
+        .max_norm = config_real(net, "max_norm"),
         .beta1 = config_real(net, "b1"),
         .beta2 = config_real(net, "b2"),
-        .eps = config_real(net, "eps"),
+        .rmsprop_alpha = config_real(net, "rmsprop_alpha"),
+        .momentum_decay = config_real(net, "momentum_decay"),
+        .eps = config_given(net, "eps") ? config_real(net, "eps") : ops->eps,
         .clip = config_real(net, "clip"),
         .nesterov = config_bool(net, "nesterov"),
         .decay_all = config_bool(net, "decay_all"),
     };
-    if (rule_find(net, &o->ops, err) != 0) {
-        return -1;
-    }
     if (states_make(o, err) != 0) {
         optimizer_free(o);
         return -1;
@@ -85,6 +93,37 @@ static double gradient_norm(const struct plan *plan, const struct exec *exec) {
     return n == 0 ? 0 : sqrt(exec->kernels->sum_squares(exec->threads, plan->gradients, n, scratch));
 }
 
+/* What the layer says, else what [net] does; of biases and batch norms only with decay_all. */
+static void penalties(const struct optimizer *o, const struct slot *slot, struct update *u) {
+    int counts = slot->decays || o->decay_all;
+    u->decay = !counts ? 0 : slot->decay >= 0 ? slot->decay : o->decay;
+    u->l1 = !counts ? 0 : slot->l1 >= 0 ? slot->l1 : o->l1;
+}
+
+/* Srivastava et al., "Dropout", JMLR 2014, section 5.1. */
+static void constrain(const struct optimizer *o, const struct exec *exec, const struct value *v) {
+    const struct slot *slot = v->slot;
+    double limit = slot->max_norm >= 0 ? slot->max_norm : o->max_norm;
+    if (limit > 0 && slot->decays) {
+        struct units_of of = {slot->unit_blocks, slot->unit_outer, slot->units, 0};
+        of.inner = slot->count / (of.blocks * of.outer * of.units);
+        exec->kernels->max_norm(exec->threads, &of, limit, v->data);
+    }
+}
+
+static void value_update(struct optimizer *o, const struct exec *exec, int i, struct update u) {
+    const struct value *v = &o->plan->values[i];
+    u.n = v->slot->count;
+    u.weight = v->data;
+    u.grad = v->grad;
+    u.m = o->state[0] == NULL ? NULL : o->state[0][i];
+    u.v = o->state[1] == NULL ? NULL : o->state[1][i];
+    u.rate *= v->slot->rate;
+    penalties(o, v->slot, &u);
+    o->ops->update(exec, &u);
+    constrain(o, exec, v);
+}
+
 double optimizer_step(struct optimizer *o, const struct exec *exec, double rate, double scale, uint64_t step) {
     double norm = scale * gradient_norm(o->plan, exec);
     if (!isfinite(norm)) {
@@ -93,26 +132,17 @@ double optimizer_step(struct optimizer *o, const struct exec *exec, double rate,
     /* the divisor of PyTorch's clip_grad_norm_, whose results these are to be */
     double clipped = norm + 1e-6 > o->clip ? scale * o->clip / (norm + 1e-6) : scale;
     struct update all = {
-        .momentum = o->momentum, .beta1 = o->beta1, .beta2 = o->beta2, .eps = o->eps, .nesterov = o->nesterov,
+        .rate = rate, .momentum = o->momentum, .beta1 = o->beta1, .beta2 = o->beta2, .eps = o->eps, .nesterov = o->nesterov,
         .first = step == 0,
         .grad_scale = o->clip > 0 ? clipped : scale,
-        .correction1 = 1 - pow(o->beta1, (double)step + 1),
-        .correction2 = 1 - pow(o->beta2, (double)step + 1),
     };
+    if (o->ops->begin != NULL) {
+        o->ops->begin(o, &all, step);
+    }
     for (int i = 0; i < o->plan->value_count; i++) {
-        const struct value *v = &o->plan->values[i];
-        if (v->grad == NULL) {
-            continue;
+        if (o->plan->values[i].grad != NULL) {
+            value_update(o, exec, i, all);
         }
-        struct update u = all;
-        u.n = v->slot->count;
-        u.weight = v->data;
-        u.grad = v->grad;
-        u.m = o->state[0] == NULL ? NULL : o->state[0][i];
-        u.v = o->state[1] == NULL ? NULL : o->state[1][i];
-        u.rate = rate * v->slot->rate;
-        u.decay = v->slot->decays || o->decay_all ? o->decay : 0;
-        o->ops->update(exec, &u);
     }
     return norm;
 }

@@ -7,10 +7,14 @@
 #include "kernels/kernels.h"
 #include "plan.h"
 
+struct optimizer;
 struct optimizer_ops {
     const char *name, *help;
     int states;                          /* reals per parameter kept beside it: 0..2 */
     const char *state_names[2];          /* "momentum"; "exp_avg", "exp_avg_sq": optimizer.<state>.<tensor> in files */
+    double momentum, eps;                /* where [net] doesn't say */
+    /* Once an update, before the tensors: what this rule's factors are at step `step`, into `all`. NULL: nothing to add. */
+    void (*begin)(struct optimizer *o, struct update *all, uint64_t step);
     /* Updates one tensor; u is filled with all settings, weight, grad and state. */
     void (*update)(const struct exec *exec, struct update *u);
 };
@@ -21,8 +25,9 @@ struct optimizer {
     const struct optimizer_ops *ops;
     struct plan *plan;                   /* borrowed */
     void **state[2];                     /* per plan value; NULL where it isn't updated */
-    double momentum, decay, beta1, beta2, eps, clip;
+    double momentum, decay, l1, max_norm, beta1, beta2, rmsprop_alpha, momentum_decay, eps, clip;
     int nesterov, decay_all;
+    double product; uint64_t products;   /* of nadam's momenta over so many steps */
 };
 int optimizer_make(struct optimizer *o, const struct section *net, struct plan *plan, struct err *err);
 void optimizer_free(struct optimizer *o);

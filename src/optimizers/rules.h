@@ -4,6 +4,7 @@
 
 #include "optimizers/optimizer.h"
 
-extern const struct optimizer_ops optimizer_sgd, optimizer_perceptron, optimizer_adam, optimizer_adamw;
+extern const struct optimizer_ops optimizer_sgd, optimizer_perceptron, optimizer_adam, optimizer_adamw, optimizer_adagrad,
+    optimizer_rmsprop, optimizer_adamax, optimizer_nadam;
 
 #endif

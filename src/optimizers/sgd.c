@@ -7,10 +7,10 @@ static void sgd_update(const struct exec *exec, struct update *u) {
     exec->kernels->sgd(exec->threads, u);
 }
 
-/* Without momentum and decay, whatever they say: the perceptron's rule as it was given (Rosenblatt, "The perceptron", 1958). */
+/* Without momentum, decay and l1, whatever they say: the perceptron's rule as it was given (Rosenblatt, "The perceptron", 1958). */
 static void perceptron_update(const struct exec *exec, struct update *u) {
     u->momentum = 0;
-    u->decay = 0;
+    u->decay = u->l1 = 0;
     u->nesterov = 0;
     exec->kernels->sgd(exec->threads, u);
 }
@@ -27,5 +27,6 @@ const struct optimizer_ops optimizer_sgd = {
     .help = "v = momentum * v + gradient; weight -= rate * v (nesterov: rate * (gradient + momentum * v)).",
     .states = 1,
     .state_names = {"momentum"},
+    .momentum = 0.9,
     .update = sgd_update,
 };

@@ -49,7 +49,8 @@ static void bench_make(struct bench *b, enum dtype dtype, const char *net) {
     size_t real = real_size(b);
     for (size_t i = 0; i < VALUES; i++) {
         b->slots[i] = (struct slot){.suffix = names[i], .count = sizes[i], .ndim = 1, .dims = {(int)sizes[i]},
-                                    .decays = i != 1, .rate = i == 2 ? 0.1 : 1, .frozen = i == 3};
+                                    .decays = i != 1, .rate = i == 2 ? 0.1 : 1, .frozen = i == 3, .decay = -1, .l1 = -1,
+                                    .max_norm = i == 0 ? -1 : 0, .unit_blocks = 1, .unit_outer = 1, .units = i == 0 ? 3 : 1};
         b->values[i] = (struct value){.slot = &b->slots[i], .data = (char *)b->weights + i * ROOM * real,
                                       .grad = i == 3 ? NULL : (char *)b->gradients + i * ROOM * real};
     }
@@ -152,6 +153,15 @@ static const struct { const char *name, *net; } cases[] = {
     {"adam", "optimizer=adam\ndecay=0.01"},
     {"adam", "adam=1\ndecay=0.01"},
     {"adamw", "optimizer=adamw\ndecay=0.1\nb1=0.8\nb2=0.95\neps=1e-6"},
+    {"adagrad", "optimizer=adagrad\ndecay=0.01"},
+    {"rmsprop", "optimizer=rmsprop\ndecay=0.01"},
+    {"rmsprop_momentum", "optimizer=rmsprop\ndecay=0\nrmsprop_alpha=0.9\nmomentum=0.8\neps=1e-6"},
+    {"adamax", "optimizer=adamax\ndecay=0.01"},
+    {"nadam", "optimizer=nadam\ndecay=0.01"},
+    {"nadam_other", "optimizer=nadam\ndecay=0\nb1=0.8\nb2=0.95\nmomentum_decay=0.1\neps=1e-6"},
+    {"l1", "decay=0\nl1=0.05"},
+    {"elastic", "optimizer=adam\ndecay=0.02\nl1=0.05"},
+    {"max_norm", "decay=0\nmax_norm=1.5"},
 };
 
 static void equal_pytorch(void **state) {
@@ -203,6 +213,40 @@ static void decays_what_it_should(void **state) {
     }
 }
 
+/* A layer's own keys stand in place of [net]'s; biases have neither. */
+static void layers_say_their_own(void **state) {
+    (void)state;
+    struct bench b;
+    bench_make(&b, DTYPE_F32, "momentum=0\ndecay=0.5\nl1=0.25\nmax_norm=2");
+    b.slots[2].decay = 0;
+    b.slots[2].l1 = 1;
+    b.slots[2].max_norm = 0;
+    for (size_t i = 0; i < VALUES; i++) {
+        put(&b, b.values[i].data, (const float[]){-1, 0, 3}, 3);
+    }
+    optimizer_step(&b.optimizer, &b.exec, 0.1, 1, 0);
+    const double decayed = -1 + 0.1 * (0.5 + 0.25), norm_weight = 3 - 0.1 * (1.5 + 0.25);
+    double shrink = 2 / sqrt(decayed * decayed + norm_weight * norm_weight);
+    assert_true(fabs(get(&b, b.values[0].data, 0) - decayed * shrink) < 1e-6);
+    assert_true(get(&b, b.values[0].data, 1) == 0);
+    assert_true(fabs(get(&b, b.values[0].data, 2) - norm_weight * shrink) < 1e-6);
+    assert_true(get(&b, b.values[1].data, 2) == 3);
+    assert_true(fabs(get(&b, b.values[2].data, 0) - (-1 + 0.1 * 0.1)) < 1e-6);
+    assert_true(fabs(get(&b, b.values[2].data, 2) - (3 - 0.1 * 0.1)) < 1e-6);
+    bench_free(&b);
+}
+
+/* A unit's weights need not lie side by side: those of a transposed convolution in groups don't. */
+static void norms_are_of_units(void **state) {
+    (void)state;
+    struct units_of of = {.blocks = 2, .outer = 2, .units = 2, .inner = 1};
+    float w[] = {3, 1, 4, 1, 0, 6, 0, 8}, wanted[] = {1.5f, 1, 2, 1, 0, 1.5f, 0, 2};
+    kernels_get(ISA_BASE, 1, DTYPE_F32)->max_norm(NULL, &of, 2.5, w);
+    for (int i = 0; i < 8; i++) {
+        assert_true(fabsf(w[i] - wanted[i]) < 1e-6f);
+    }
+}
+
 static void refuses_a_contradiction(void **state) {
     (void)state;
     static const char text[] = "[net]\nwidth=1\nheight=1\nchannels=1\noptimizer=sgd\nadam=1\n";
@@ -224,6 +268,8 @@ int main(void) {
         cmocka_unit_test(equal_pytorch),
         cmocka_unit_test(leaves_weights_alone),
         cmocka_unit_test(decays_what_it_should),
+        cmocka_unit_test(layers_say_their_own),
+        cmocka_unit_test(norms_are_of_units),
         cmocka_unit_test(refuses_a_contradiction),
     };
     return cmocka_run_group_tests_name("optimizer", tests, fixture_read, fixture_free);

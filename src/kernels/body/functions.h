@@ -49,6 +49,11 @@ BODY_FUNCTION(sum_squares);
 BODY_FUNCTION(finite);
 BODY_FUNCTION(sgd);
 BODY_FUNCTION(adam);
+BODY_FUNCTION(adamax);
+BODY_FUNCTION(adagrad);
+BODY_FUNCTION(rmsprop);
+BODY_FUNCTION(max_norm);
+BODY_FUNCTION(average);
 
 /* The matrix product in our own loops, without OpenBLAS. */
 void K(gemm_plain)(struct threads *t, const struct gemm *g, void *scratch);

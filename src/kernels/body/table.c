@@ -24,7 +24,8 @@ static const struct conv_kernel *const ways[] = {
     .batchnorm_back_frozen = K(batchnorm_back_frozen), .dropout = K(dropout), .softmax = K(softmax), .softmax_loss = K(softmax_loss), \
     .softmax_loss_back = K(softmax_loss_back), .softmax_back = K(softmax_back), .loss = K(loss), .loss_back = K(loss_back), .cell = K(cell), \
     .cell_back = K(cell_back), .lookup = K(lookup), .lookup_back = K(lookup_back), .column_sums = K(column_sums), .peak = K(peak), \
-    .sum_squares = K(sum_squares), .finite = K(finite), .sgd = K(sgd), .adam = K(adam), \
+    .sum_squares = K(sum_squares), .finite = K(finite), .sgd = K(sgd), .adam = K(adam), .adamax = K(adamax), \
+    .adagrad = K(adagrad), .rmsprop = K(rmsprop), .max_norm = K(max_norm), .average = K(average), \
 }
 #define BODY_TEXT(name) BODY_TEXT_(name)
 #define BODY_TEXT_(name) #name
