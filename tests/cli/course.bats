@@ -8,7 +8,7 @@ setup() {
 }
 
 @test "edges of the lecture's 6x6: 0 30 30 0 in every row; turned kernel: the sign turns" {
-    for i in 1 2 3 4 5 6; do echo 10,10,10,0,0,0; done | tr '\n' ',' | sed 's/,$/\n/' > "$work/x.csv"
+    for _ in 1 2 3 4 5 6; do echo 10,10,10,0,0,0; done | tr '\n' ',' | sed 's/,$/\n/' > "$work/x.csv"
     run "$DLCLI" predict "$work/x.csv" -m cfg/course/edges-vertical.cfg --set net.width=6 --set net.height=6
     [ "$status" -eq 0 ]
     [[ $output == *": 0 30 30 0 0 30 30 0 0 30 30 0 0 30 30 0" ]]
