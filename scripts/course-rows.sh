@@ -1,0 +1,265 @@
+# The rows of scripts/course: a line each. Sourced there, never run.
+#   row|quick|full TOPIC EXPECTED COMMAND...      quick: not with --full; full: with --full alone
+# shellcheck shell=sh disable=SC2154   # scripts/course sets work, mode and threads
+
+course_rows() {
+    rows_perceptrons
+    rows_approximation
+    rows_linear
+    rows_convolution
+    rows_architectures
+    rows_sequences
+    rows_autoencoders
+    rows_methods
+}
+
+# ---- perceptrons ----
+
+gate() { outputs "$(trained "perceptron-$1" "perceptron-$1")" "cfg/course/data/$1.csv"; }
+wrong_answers() { tested loss "$(trained "perceptron-$1" "perceptron-$1")" --split train; }
+table_learnt() { outputs "$(trained "$1" "$1")" "cfg/course/data/$1.csv" | awk '{ for (i = 1; i <= NF; i++) printf "%s%.1f", (i > 1 ? " " : ""), $i + 0.0001 }'; }
+
+rows_perceptrons() {
+    row 'AND, H(-1.5 + x1 + x2) as given' '= 0 0 0 1' outputs and-given cfg/course/data/and.csv
+    row 'AND by the perceptron rule' '= 0 0 0 1' gate and
+    row 'OR by the perceptron rule' '= 0 1 1 1' gate or
+    row 'NAND by the perceptron rule' '= 1 1 1 0' gate nand
+    row 'NOR by the perceptron rule' '= 1 0 0 0' gate nor
+    row 'NOT by the perceptron rule' '= 1 0' gate not
+    row 'XOR by one perceptron: share of wrong answers' '> 0.24' wrong_answers xor
+    row 'XOR by a multilayer perceptron' '= 0.0 1.0 1.0 0.0' table_learnt xor
+    row '300-100-10 on 28x28: parameters' '= 266610' parameters mlp
+    full '300-100-10 on MNIST: top-1' '> 0.975' mnist_top1 mlp mlp
+    quick '300-100-10 on MNIST, 300 steps: top-1' '> 0.90' mnist_top1 mlp mlp --max-batches 300
+}
+
+mnist_top1() { need mnist && tested top1 "$(trained "$@")"; }
+cifar_top1() { need cifar-10-batches-bin && tested top1 "$(trained "$@")"; }
+
+# ---- functions of one variable, least squares ----
+
+fits() { tested r2 "$(trained "approximate-$1" "approximate-$1")" --split train; }
+
+rows_approximation() {
+    row 'x^2 by one tanh layer, 50 samples: r2' '> 0.999' fits square
+    row 'sin x by one tanh layer: r2' '> 0.999' fits sin
+    row '|x| by one tanh layer: r2' '> 0.99' fits abs
+    row 'H(x) by one tanh layer: r2' '> 0.97' fits heaviside
+    row '(x-3)^2 + 3 sin(x-2) on [0,6] by 1-3-1: parameters' '= 10' parameters approximate-wave
+    row '(x-3)^2 + 3 sin(x-2) on [0,6] by 1-3-1: r2' '> 0.99' fits wave
+    row 'least squares: largest distance from the normal equations' '< 0.0001' distance_to_normal_equations
+}
+
+# The weights are read off the outputs at 0 0, 1 0 and 0 1; the normal equations are solved by elimination.
+distance_to_normal_equations() {
+    printf '0,0\n1,0\n0,1\n' >"$work/corners.csv"
+    outputs "$(trained linear-regression linear-regression)" "$work/corners.csv" >"$work/learnt" || return 1
+    awk -F, -v learnt="$(cat "$work/learnt")" '
+        NR > 1 { x[1] = 1; x[2] = $1; x[3] = $2
+                 for (i = 1; i <= 3; i++) { a[i, 4] += x[i] * $3; for (j = 1; j <= 3; j++) a[i, j] += x[i] * x[j] } }
+        END {
+            for (k = 1; k <= 3; k++) for (i = 1; i <= 3; i++) if (i != k) { f = a[i, k] / a[k, k]; for (j = 1; j <= 4; j++) a[i, j] -= f * a[k, j] }
+            split(learnt, y, " "); w[1] = y[1]; w[2] = y[2] - y[1]; w[3] = y[3] - y[1]
+            for (i = 1; i <= 3; i++) { d = w[i] - a[i, 4] / a[i, i]; if (d < 0) d = -d; if (d > most) most = d }
+            printf "%.1e", most }' cfg/course/data/linear.csv
+}
+
+# ---- linear classifiers, features made by hand ----
+
+# Ten templates of 32x32 in a picture.
+templates() {
+    need cifar-10-batches-bin
+    "$DLCLI" draw "$(trained "$1" "$1" --epochs 2)" --weights connected1 -q -o "$work/$1.svg" && grep -c '<g ' "$work/$1.svg"
+}
+
+rows_linear() {
+    row 'linear classifier 3072 -> 10: parameters' '= 30730' parameters linear-softmax
+    full 'linear classifier, softmax loss, CIFAR-10: top-1' '> 0.37' cifar_top1 linear-softmax linear-softmax
+    full 'linear classifier, hinge loss, CIFAR-10: top-1' '> 0.35' cifar_top1 linear-svm linear-svm
+    quick 'linear classifier, softmax loss, 2 epochs: top-1' '> 0.33' cifar_top1 linear-softmax linear-softmax --epochs 2
+    quick 'linear classifier, hinge loss, 2 epochs: top-1' '> 0.31' cifar_top1 linear-svm linear-svm --epochs 2
+    row 'linear classifier: class templates in the picture' '= 10' templates linear-softmax
+    full 'gradient histograms + linear classifier, CIFAR-10: top-1' '> 0.48' cifar_top1 hog-linear hog-linear
+    quick 'gradient histograms + linear classifier, 2 epochs: top-1' '> 0.42' cifar_top1 hog-linear hog-linear --epochs 2
+    full 'a convolutional network beside it (LeNet-5, 10 epochs): top-1' '> 0.62' cifar_top1 lenet lenet --epochs 10
+    quick 'a convolutional network beside it (LeNet-5, 1 epoch): top-1' '> 0.40' cifar_top1 lenet lenet --epochs 1
+    row 'CIFAR-10 as 40,000 / 10,000 / 10,000' '= 40000 10000 10000' cifar_split
+}
+
+cifar_split() {
+    need cifar-10-batches-bin
+    run=$(dirname "$(trained split linear-softmax --max-batches 1)")
+    sed -n 's/.*"train_images":\([0-9]*\),"valid_images":\([0-9]*\).*/\1 \2/p' "$run/metrics.jsonl" | tr '\n' ' '
+    "$DLCLI" test "$run/last.safetensors" -q --json --threads "$threads" | sed 's/.*"test","images":\([0-9]*\).*/\1/'
+}
+
+# ---- convolution, pooling, softmax: the worked numbers ----
+
+first_row() { outputs "$@" | cut -d' ' -f1-4; }
+small() { outputs "$@" --set net.width=6 --set net.height=6; }
+picture_of_edges() { "$DLCLI" predict data/pictures/ship.png -m "cfg/course/edges-$1.cfg" -q -o "$work/$1.npy" && wc -c <"$work/$1.npy"; }
+scores() { "$DLCLI" predict cfg/course/data/scores.csv -m cfg/course/softmax.cfg -q --layer softmax1 | sed 's/.*\]: *//'; }
+filters_of() { "$DLCLI" summary "$(config filters-5x5)" --set "net.channels=$1" --json | value parameters; }
+
+rows_convolution() {
+    row '6x6, rows 10 10 10 0 0 0, kernel rows 1 0 -1: first row' '= 0 30 30 0' first_row edges-vertical cfg/course/data/6x6.csv --set net.width=6 --set net.height=6
+    row 'true convolution (flip_kernel): first row' '= 0 -30 -30 0' first_row convolution-true cfg/course/data/6x6.csv
+    row '7x7, kernel 3 4 4 / 1 0 2 / -1 0 3, stride 2' '= 91 100 88 69 91 117 44 72 74' outputs convolution-stride cfg/course/data/7x7.csv
+    for edges in vertical horizontal sobel scharr; do
+        row "edges of a picture, $edges: bytes of the 254x254 array" '= 258192' picture_of_edges $edges
+    done
+    row '2x2 max pooling' '= 100 184 12 45' outputs max-pooling cfg/course/data/pooling.csv
+    row '2x2 average pooling' '= 36 80 12 15' outputs average-pooling cfg/course/data/pooling.csv
+    row 'pooling: parameters' '= 0' parameters max-pooling
+    row 'ten 3x3x3 filters: parameters' '= 280' parameters filters-3x3x3
+    row 'six 5x5 filters on one channel: parameters' '= 156' filters_of 1
+    row 'six 5x5 filters on three channels: parameters' '= 456' filters_of 3
+    row 'connected, 3,072 to 4,704: weights' '= 14450688' parameters filters-connected
+    row 'softmax of 3.2, 5.1, -1.7' '~ 0.13 0.87 0.00' scores
+}
+
+# ---- networks ----
+
+# learns NAME CONFIG STEPS RATE [OPTION...]: real CIFAR-10 where it is there, else its sample; a constant rate.
+learns() {
+    name=$1 cfg=$2 steps=$3 rate=$4
+    shift 4
+    has cifar-10-batches-bin || set -- --set data.path=data/cifar10-sample --set data.valid=100 "$@"
+    falls "$name" "$cfg" --max-batches "$steps" --set "net.learning_rate=$rate" --set net.policy=constant --set net.log_steps=1 --set net.batch=32 "$@"
+}
+# The same at 224x224 and 1000 classes, on a few pictures out of nothing that are learnt by heart.
+learns_large() {
+    name=$1 cfg=$2 steps=$3 rate=$4
+    shift 4
+    falls "large-$name" "$cfg" --max-batches "$steps" --set "net.learning_rate=$rate" --set net.policy=constant --set net.warmup=0 --set net.log_steps=1 \
+        --set net.batch=4 --set data.source=synthetic --set data.count=4 --set data.classes=1000 --set data.flip=0 --set net.clip=1 "$@"
+}
+count_row() { row "$1: parameters" "= $3" parameters "$2"; }
+learn_rows() { full "$1, CIFAR-10, $3 steps: loss" falls learns "$2" "$2" "$3" "$4"; }
+large_rows() { full "$1, 224x224, $3 steps: loss" falls learns_large "$2" "imagenet/$2" "$3" "$4"; }
+
+rows_architectures() {
+    count_row 'LeNet-5, CIFAR-10' lenet 62006
+    count_row 'LeNet-5, MNIST' mnist/lenet 61706
+    full 'LeNet-5 on MNIST, 5 epochs: top-1' '> 0.985' mnist_top1 mnist-lenet mnist/lenet --epochs 5
+    quick 'LeNet-5 on MNIST, 200 steps: top-1' '> 0.90' mnist_top1 mnist-lenet mnist/lenet --max-batches 200
+    quick 'LeNet-5 on CIFAR-10, 60 steps: loss' falls learns lenet-60 lenet 60 0.02
+    row 'AlexNet: maps behind conv1 and each pooling' '= 55 27 13 6' maps imagenet/alexnet '^conv1|^maxpool'
+    count_row 'AlexNet (two groups, as published)' imagenet/alexnet 60965224
+    count_row 'ZFNet' imagenet/zfnet 62357608
+    count_row 'VGG-16' imagenet/vgg16 138357544
+    count_row 'VGG-19' imagenet/vgg19 143667240
+    count_row 'GoogLeNet with auxiliary classifiers' imagenet/googlenet 13004888
+    count_row 'ResNet-18' imagenet/resnet18 11689512
+    count_row 'ResNet-34' imagenet/resnet34 21797672
+    count_row 'ResNet-50' imagenet/resnet50 25557032
+    count_row 'SqueezeNet v1.0' imagenet/squeezenet 1248424
+    count_row 'ResNet-20, CIFAR-10' resnet20 269722
+    count_row 'ResNet-32, CIFAR-10' resnet32 464154
+    count_row 'ResNet-44, CIFAR-10' resnet44 658586
+    count_row 'ResNet-56, CIFAR-10' resnet56 853018
+    count_row 'ResNet-110, CIFAR-10' resnet110 1727962
+    learn_rows AlexNet alexnet 100 0.01
+    learn_rows ZFNet zfnet 100 0.01
+    learn_rows VGG-16 vgg16 40 0.01
+    learn_rows VGG-19 vgg19 40 0.01
+    learn_rows GoogLeNet googlenet 20 0.01
+    learn_rows ResNet-20 resnet20 200 0.1
+    learn_rows ResNet-32 resnet32 100 0.1
+    learn_rows ResNet-44 resnet44 100 0.1
+    learn_rows ResNet-56 resnet56 60 0.1
+    learn_rows ResNet-110 resnet110 40 0.1
+    learn_rows SqueezeNet squeezenet 100 0.01
+    quick 'ResNet-20, CIFAR-10, 30 steps: loss' falls learns resnet20 resnet20 30 0.1 --set net.batch=16
+    large_rows AlexNet alexnet 20 0.01
+    large_rows ZFNet zfnet 20 0.01
+    large_rows VGG-16 vgg16 10 0.001
+    large_rows VGG-19 vgg19 10 0.001
+    large_rows GoogLeNet googlenet 20 0.01
+    large_rows ResNet-18 resnet18 20 0.01
+    large_rows ResNet-34 resnet34 20 0.01
+    large_rows ResNet-50 resnet50 20 0.01
+    large_rows SqueezeNet squeezenet 20 0.001
+    row 'SqueezeNet with its ImageNet weights: top 3 of a photograph' '= dogsled malamute muzzle' squeezenet_says
+    row 'ensemble of three LeNets: top-1 above their mean by' '> 0' ensemble_gain
+}
+
+squeezenet_says() {
+    need squeezenet1_0.safetensors && need images
+    "$DLCLI" predict "$DLCLI_DATA/images/dog.jpg" -m cfg/imagenet/squeezenet.cfg -w "$DLCLI_DATA/squeezenet1_0.safetensors" --top 3 -q | awk 'NR > 1 { printf "%s%s", sep, $2; sep = " " }'
+}
+
+# Three LeNets of other seeds: real data and two epochs with --full, else the sample.
+ensemble_gain() {
+    sum=0
+    set --
+    for seed in 1 2 3; do
+        if [ "$mode" = full ]; then model=$(trained "ensemble-$seed" lenet --epochs 3 --seed "$seed") || return 1
+        else model=$(trained "ensemble-$seed" lenet --epochs 12 --seed "$seed" --set data.path=data/cifar10-sample --set data.valid=100 --set net.batch=16 --set net.learning_rate=0.02) || return 1
+        fi
+        set -- "$@" "$model"
+        sum="$sum + $(tested top1 "$model")"
+    done
+    awk "BEGIN { printf \"%.4f\", $(tested top1 "$@") - ($sum) / 3 }"
+}
+
+# ---- sequences ----
+
+hello() { "$DLCLI" generate "$(trained "$1-hello" "$1-hello")" --prompt h --length 4 --seed 3 -q; }
+hello_loss() { tested loss "$(trained "$1-hello" "$1-hello")" --data text:data/course/hello.txt; }
+
+rows_sequences() {
+    for kind in rnn deep-rnn lstm gru; do
+        row "\"hello\" over h, e, l, o by $kind: from h" '= hello' hello $kind
+    done
+    for kind in bidirectional deep-bidirectional; do
+        row "\"hello\" by a $kind rnn: loss in nats" '< 0.05' hello_loss $kind
+    done
+    full 'Shakespeare, 2-layer LSTM of 128: bits a character' '< 2.30' shakespeare
+    quick 'Shakespeare, 2-layer LSTM, 30 steps: bits a character' '< 5' shakespeare --max-batches 30
+}
+
+shakespeare() {
+    need tinyshakespeare.txt && tested bits_per_symbol "$(trained shakespeare shakespeare-lstm "$@")" --split valid
+}
+
+# ---- autoencoders ----
+
+rmse_of() { need mnist && tested rmse "$(trained "autoencoder-$1" "autoencoder-$1")"; }
+gives_back() {
+    falls "autoencoder-$1" "autoencoder-$1" --max-batches 100 --set data.source=cifar10 --set data.path=data/cifar10-sample --set data.valid=100 --set net.batch=20 --set net.log_steps=1
+}
+
+rows_autoencoders() {
+    full 'autoencoder 784-32-784, MNIST: rmse' '< 0.11' rmse_of undercomplete
+    full 'autoencoder 784-1024-784: rmse' '< 0.05' rmse_of overcomplete
+    full 'sparse autoencoder, 1024 units: rmse' '< 0.10' rmse_of sparse
+    full 'denoising autoencoder, 256 units: rmse on clean digits' '< 0.10' rmse_of denoising
+    full 'deep convolutional, transposed convolution: rmse' '< 0.12' rmse_of deep
+    full 'deep convolutional, upsampling: rmse' '< 0.12' rmse_of upsample
+    for kind in undercomplete overcomplete sparse denoising deep upsample; do
+        quick "$kind autoencoder, grey pictures, 100 steps: loss" falls gives_back $kind
+    done
+}
+
+# ---- methods ----
+
+# Accuracies of the last epoch, training minus validation.
+gap() {
+    run=$(dirname "$(trained "$1" "$1")")
+    "$DLCLI" plot "$run" -q -o "$work/$1.png" || return 1
+    grep '"event":"epoch"' "$run/metrics.jsonl" | tail -n 1 >"$work/json"
+    echo "$(value train_top1 <"$work/json") $(value valid_top1 <"$work/json")" | awk '{ printf "%.3f", $1 - $2 }'
+}
+proved() { "$DLCLI" check "$(config "$1")" --gradients -q >&2 && echo proved; }
+summary_lines() { "$DLCLI" summary cfg/imagenet/*.cfg --plot "$work/compared.png" -q | grep -c '^cfg/'; }
+
+rows_methods() {
+    row 'overfitting: training minus validation accuracy' '> 0.4' gap overfitting
+    row 'underfitting: training minus validation accuracy' '-0.1 .. 0.1' gap underfitting
+    row 'backpropagation by finite differences: an LSTM' '= proved' proved lstm-hello
+    row 'backpropagation by finite differences: LeNet-5' '= proved' proved lenet
+    row 'comparison of networks, as a table and a picture: rows' '= 9' summary_lines
+    full 'bfloat16 training, LeNet-5, 2 epochs: top-1' '> 0.5' cifar_top1 bf16 lenet --epochs 2 --precision bf16
+    quick 'bfloat16 training, LeNet-5, 60 steps: loss' falls learns bf16 lenet 60 0.02 --precision bf16
+}
