@@ -39,12 +39,20 @@ cifar_top1() { need cifar-10-batches-bin && tested top1 "$(trained "$@")"; }
 # ---- functions of one variable, least squares ----
 
 fits() { tested r2 "$(trained "approximate-$1" "approximate-$1")" --split train; }
+# picture NAME PREDICT-ARGUMENTS...: draws NAME.png and prints its size.
+picture() {
+    name=$work/$1.png
+    shift
+    "$DLCLI" predict "$@" -q -o "$name" && wc -c <"$name"
+}
+picture_of_fit() { picture "fit-$1" "cfg/course/data/$1.csv" -m "$(trained "approximate-$1" "approximate-$1")"; }
 
 rows_approximation() {
     row 'x^2 by one tanh layer, 50 samples: r2' '> 0.999' fits square
     row 'sin x by one tanh layer: r2' '> 0.999' fits sin
     row '|x| by one tanh layer: r2' '> 0.99' fits abs
     row 'H(x) by one tanh layer: r2' '> 0.97' fits heaviside
+    row 'H(x): picture of the points and the curve, bytes' '> 5000' picture_of_fit heaviside
     row '(x-3)^2 + 3 sin(x-2) on [0,6] by 1-3-1: parameters' '= 10' parameters approximate-wave
     row '(x-3)^2 + 3 sin(x-2) on [0,6] by 1-3-1: r2' '> 0.99' fits wave
     row 'least squares: largest distance from the normal equations' '< 0.0001' distance_to_normal_equations
@@ -124,8 +132,8 @@ rows_convolution() {
 learns() {
     name=$1 cfg=$2 steps=$3 rate=$4
     shift 4
-    has cifar-10-batches-bin || set -- --set data.path=data/cifar10-sample --set data.valid=100 "$@"
-    falls "$name" "$cfg" --max-batches "$steps" --set "net.learning_rate=$rate" --set net.policy=constant --set net.log_steps=1 --set net.batch=32 "$@"
+    has cifar-10-batches-bin || set -- --set data.path=data/cifar10-sample "$@"
+    falls "$name" "$cfg" --max-batches "$steps" --set "net.learning_rate=$rate" --set net.policy=constant --set net.log_steps=1 --set net.batch=32 --set data.valid=100 "$@"
 }
 # The same at 224x224 and 1000 classes, on a few pictures out of nothing that are learnt by heart.
 learns_large() {
@@ -159,27 +167,27 @@ rows_architectures() {
     count_row 'ResNet-44, CIFAR-10' resnet44 658586
     count_row 'ResNet-56, CIFAR-10' resnet56 853018
     count_row 'ResNet-110, CIFAR-10' resnet110 1727962
-    learn_rows AlexNet alexnet 100 0.01
-    learn_rows ZFNet zfnet 100 0.01
-    learn_rows VGG-16 vgg16 40 0.01
-    learn_rows VGG-19 vgg19 40 0.01
-    learn_rows GoogLeNet googlenet 20 0.01
-    learn_rows ResNet-20 resnet20 200 0.1
-    learn_rows ResNet-32 resnet32 100 0.1
-    learn_rows ResNet-44 resnet44 100 0.1
-    learn_rows ResNet-56 resnet56 60 0.1
-    learn_rows ResNet-110 resnet110 40 0.1
-    learn_rows SqueezeNet squeezenet 100 0.01
+    learn_rows AlexNet alexnet 40 0.01
+    learn_rows ZFNet zfnet 40 0.01
+    learn_rows VGG-16 vgg16 20 0.01
+    learn_rows VGG-19 vgg19 20 0.01
+    learn_rows GoogLeNet googlenet 10 0.01
+    learn_rows ResNet-20 resnet20 100 0.1
+    learn_rows ResNet-32 resnet32 60 0.1
+    learn_rows ResNet-44 resnet44 40 0.1
+    learn_rows ResNet-56 resnet56 40 0.1
+    learn_rows ResNet-110 resnet110 30 0.1
+    learn_rows SqueezeNet squeezenet 60 0.01
     quick 'ResNet-20, CIFAR-10, 30 steps: loss' falls learns resnet20 resnet20 30 0.1 --set net.batch=16
-    large_rows AlexNet alexnet 20 0.01
-    large_rows ZFNet zfnet 20 0.01
-    large_rows VGG-16 vgg16 10 0.001
-    large_rows VGG-19 vgg19 10 0.001
-    large_rows GoogLeNet googlenet 20 0.01
-    large_rows ResNet-18 resnet18 20 0.01
-    large_rows ResNet-34 resnet34 20 0.01
-    large_rows ResNet-50 resnet50 20 0.01
-    large_rows SqueezeNet squeezenet 20 0.001
+    large_rows AlexNet alexnet 15 0.01
+    large_rows ZFNet zfnet 15 0.01
+    large_rows VGG-16 vgg16 8 0.001
+    large_rows VGG-19 vgg19 8 0.001
+    large_rows GoogLeNet googlenet 15 0.01
+    large_rows ResNet-18 resnet18 15 0.01
+    large_rows ResNet-34 resnet34 15 0.01
+    large_rows ResNet-50 resnet50 15 0.01
+    large_rows SqueezeNet squeezenet 15 0.001
     row 'SqueezeNet with its ImageNet weights: top 3 of a photograph' '= dogsled malamute muzzle' squeezenet_says
     row 'ensemble of three LeNets: top-1 above their mean by' '> 0' ensemble_gain
 }
@@ -229,6 +237,10 @@ rmse_of() { need mnist && tested rmse "$(trained "autoencoder-$1" "autoencoder-$
 gives_back() {
     falls "autoencoder-$1" "autoencoder-$1" --max-batches 100 --set data.source=cifar10 --set data.path=data/cifar10-sample --set data.valid=100 --set net.batch=20 --set net.log_steps=1
 }
+picture_of_pairs() {
+    [ -f "$work/autoencoder-$1/done" ] || gives_back "$1" >"$work/outputs" || return 1
+    picture "pairs-$1" data/course/digits -m "$work/autoencoder-$1/best.safetensors"
+}
 
 rows_autoencoders() {
     full 'autoencoder 784-32-784, MNIST: rmse' '< 0.11' rmse_of undercomplete
@@ -237,6 +249,7 @@ rows_autoencoders() {
     full 'denoising autoencoder, 256 units: rmse on clean digits' '< 0.10' rmse_of denoising
     full 'deep convolutional, transposed convolution: rmse' '< 0.12' rmse_of deep
     full 'deep convolutional, upsampling: rmse' '< 0.12' rmse_of upsample
+    row 'picture of reconstructions below their inputs, bytes' '> 5000' picture_of_pairs undercomplete
     for kind in undercomplete overcomplete sparse denoising deep upsample; do
         quick "$kind autoencoder, grey pictures, 100 steps: loss" falls gives_back $kind
     done

@@ -6,33 +6,20 @@
 #include "base/file.h"
 #include "base/npy.h"
 #include "commands/predict.h"
-#include "views/tiles.h"
 
 static const struct flag flags[] = {
     {"model", 'm', FLAG_TEXT, "MODEL", 0, 0, 1, "Model, or config with -w; several: an ensemble (default: $DLCLI_MODEL, else runs/last/best.safetensors)."},
     {"weights", 'w', FLAG_TEXT, "FILE", 0, 0, 0, "Weights for a config."},
     {"top", 0, FLAG_INT, "K", 1, 1000000, 0, "Classes to name (default: 5, or all where there are fewer)."},
     {"layer", 0, FLAG_TEXT, "LAYER", 0, 0, 0, "Put out this layer, by name or index, in place of the network's output."},
-    {"output", 'o', FLAG_TEXT, "FILE.npy|.png|.svg", 0, 0, 0, "Write what is put out as float32 .npy, N first; with --layer as a picture, a tile a map."},
+    {"output", 'o', FLAG_TEXT, "FILE.npy|.png|.svg", 0, 0, 0, "Write what is put out as float32 .npy, N first; or as a picture (see above)."},
     {"batch", 0, FLAG_INT, "N", 1, 65536, 0, "Inputs at a time (default: 32)."},
     {"null", '0', FLAG_ON, NULL, 0, 0, 0, "Names on stdin end in NUL, not in a newline."},
     {NULL, 0, FLAG_ON, NULL, 0, 0, 0, NULL},
 };
 
-/* What `say` collects: rows for --output. */
-struct saying { const char *output; float *rows; size_t count, room; int top; struct text line; };
-
-static int keep_row(struct saying *s, size_t width, const float *values, struct err *err) {
-    if (s->count == s->room) {
-        size_t room = s->room ? 2 * s->room : 64, bytes;
-        float *rows = mem_mul(room, width * sizeof *rows, &bytes) ? NULL : realloc(s->rows, bytes);
-        if (!rows) return err_add(err, STATUS_FAILED, "out of memory for %zu rows of output", room);
-        s->rows = rows;
-        s->room = room;
-    }
-    memcpy(s->rows + s->count++ * width, values, width * sizeof *values);
-    return 0;
-}
+/* What `say` collects. */
+struct saying { const char *output; struct kept kept; int top; struct text line; };
 
 static const char *class_name(const struct model *model, int i, char buffer[16]) {
     if (model->classes && i < model->class_count) return model->classes[i];
@@ -106,7 +93,7 @@ static int say(struct batcher *b, const struct place *place, const float *values
     struct saying *s = b->say_arg;
     s->line.length = 0;
     if (!values && !b->context->json) return progress_error(&b->context->progress, place->error), 0;
-    if (values && s->output) return keep_row(s, b->width, values, err);
+    if (values && s->output) return kept_add(&s->kept, b, place, values, err);
     if (b->context->json) json_line(s, b, place, values);
     else table_lines(s, b, place, values);
     return context_print(b->context, s->line.text, s->line.length, err);
@@ -117,31 +104,10 @@ static int is_picture(const char *path) {
     return n > 4 && (!strcmp(path + n - 4, ".png") || !strcmp(path + n - 4, ".svg"));
 }
 
-/* A block of tiles for each input, a tile a channel (and time step); flat outputs are a tile of one row. */
-static int draw_maps(const struct batcher *b, const struct saying *s, struct err *err) {
-    const struct graph *g = &b->members[0].model.graph;
-    struct shape out = b->layer < 0 ? g->nodes[g->output].out : g->nodes[g->layers[b->layer].last].out;
-    int flat = out.h == 1 && out.w == 1;
-    char shape[48];
-    struct canvas *c = canvas_make(1, 1, TILES_BACKGROUND);
-    double y = 0, width = 0;
-    for (size_t i = 0; i < s->count; i++) {
-        char *title = mem_format("%s  %s", b->layer < 0 ? "output" : g->layers[b->layer].name, shape_text(out, shape));
-        struct tiles tiles = {.values = s->rows + i * b->width, .count = flat ? (size_t)out.t : (size_t)out.t * (size_t)out.c, .columns = flat ? 1 : 0, .channels = 1,
-            .height = flat ? 1 : out.h, .width = flat ? out.c : out.w, .title = i ? NULL : title};
-        y = tiles_draw(&tiles, c, y, &width);
-        free(title);
-    }
-    canvas_resize(c, width, y);
-    int bad = canvas_write(c, s->output, err);
-    canvas_free(c);
-    return bad;
-}
-
 static int write_rows(const struct batcher *b, const struct saying *s, struct err *err) {
     const struct graph *g = &b->members[0].model.graph;
     struct shape out = b->layer < 0 ? g->nodes[g->output].out : g->nodes[g->layers[b->layer].last].out;
-    size_t dims[5] = {s->count};
+    size_t dims[5] = {s->kept.count};
     int ndim = 1;
     if (out.t > 1) dims[ndim++] = (size_t)out.t;
     dims[ndim++] = (size_t)out.c;
@@ -149,7 +115,12 @@ static int write_rows(const struct batcher *b, const struct saying *s, struct er
         dims[ndim++] = (size_t)out.h;
         dims[ndim++] = (size_t)out.w;
     }
-    return npy_write(s->output, s->rows, ndim, dims, err);
+    return npy_write(s->output, s->kept.values, ndim, dims, err);
+}
+
+static int write_output(const struct batcher *b, const struct saying *s, struct err *err) {
+    if (!s->output || !b->done) return 0;
+    return is_picture(s->output) ? picture_draw(b, &s->kept, s->output, err) : write_rows(b, s, err);
 }
 
 /* The only input that can't be read is found before work began; some of several are failures of the work. Names on stdin may be none. */
@@ -174,25 +145,29 @@ static int run(struct context *context, struct err *err) {
     struct batcher b = {.say = say, .say_arg = &s};
     int bad = batcher_open(&b, context, batch, flags_text(args, "layer"), err);
     if (!bad) progress_warn(&context->progress, err);
-    bad = bad || inputs_feed(&b, flags_on(args, "null") ? '\0' : '\n', err) || (s.output && b.done && (is_picture(s.output) ? draw_maps : write_rows)(&b, &s, err)) || judge(&b, err);
+    if (!bad && fit_is_wanted(&b, s.output)) bad = fit_draw(&b, &s.kept, s.output, err);
+    else bad = bad || inputs_feed(&b, flags_on(args, "null") ? '\0' : '\n', err) || write_output(&b, &s, err) || judge(&b, err);
     batcher_close(&b);
     text_free(&s.line);
-    free(s.rows);
+    kept_free(&s.kept);
     return bad ? -1 : 0;
 }
 
 const struct command command_predict = {
     .name = "predict",
-    .synopsis = "predict INPUT... [-m MODEL] [--top K] [--layer LAYER] [--output FILE.npy]",
+    .synopsis = "predict INPUT... [-m MODEL] [--top K] [--layer LAYER] [--output FILE.npy|.png|.svg]",
     .summary = "classify pictures and arrays; or put out any layer",
     .help = "INPUT is a picture (PNG, JPEG, BMP, GIF, PNM, TGA, told by content), a folder of them, a .npy array (N,C,H,W or N,D: fed to the\n"
             "network as it is), or - for names on stdin. Pictures go through the model's own preprocessing. What can't be read is reported,\n"
-            "the rest is done, and the exit status is 1.",
+            "the rest is done, and the exit status is 1.\n"
+            "--output FILE.png or .svg draws: what an autoencoder gives back below what it was given; the points of a table and the curve of a\n"
+            "regression of one variable; else, and with --layer, a tile a map.",
     .examples = "dlcli predict image.png\n"
                 "dlcli predict photos/ -m runs/lenet/best.safetensors --top 1\n"
                 "find . -name '*.jpg' -print0 | dlcli predict --json -0 - | jq -r '.input + \" \" + .top[0].class'\n"
                 "dlcli predict x.npy -m model.safetensors --layer conv2 --output y.npy\n"
                 "dlcli predict cat.png --layer conv1 --output maps.png\n"
+                "dlcli predict cfg/course/data/sin.csv -m runs/approximate-sin/best.safetensors --output fit.png\n"
                 "dlcli predict dog.jpg -m cfg/imagenet/squeezenet.cfg -w squeezenet1_0.safetensors",
     .flags = flags,
     .run = run,

@@ -4,6 +4,7 @@
 
 #include "commands/command.h"
 #include "preprocess.h"
+#include "sources/csv.h"
 
 /* One network of an ensemble, with its own way to see a picture. */
 struct member { struct model model; struct preprocess preprocess; float *input, *turned; };   /* turned: sequences, steps outermost */
@@ -35,6 +36,34 @@ int batcher_run(struct batcher *b, struct err *err);
 /* The rows of a csv file. What keeps the file as a whole from being used is left in `why`; -1 with err ends. Only for
  * ensembles whose members have inputs of one size: rows are the first member's. */
 int feed_table(struct batcher *b, const char *path, struct err *why, struct err *err);
+
+/* A csv file read as the model's [data] says: which columns go in, and how they are normalized. */
+struct table {
+    struct config made;                 /* a section of our own where the model has none */
+    const struct section *data;
+    struct csv csv;
+    size_t *features, width;            /* columns that are the network's inputs */
+    struct csv_affine affine;
+};
+/* Refuses what can't be the network's input. table_close it either way. */
+int table_open(struct table *table, const struct model *model, const char *path, struct err *err);
+void table_close(struct table *table);
+/* The row's inputs, normalized. */
+int table_row(const struct table *table, size_t row, float *values, struct err *err);
+
+/* What was put out, kept for --output: a row of the batcher's width an input; and what the first model was given. */
+struct kept { float *values, *inputs; size_t count, room; };
+int kept_add(struct kept *kept, const struct batcher *b, const struct place *place, const float *values, struct err *err);
+void kept_free(struct kept *kept);
+
+/* Draws what was kept, by the suffix of `path`: of a network that gives back pictures (an autoencoder), inputs above
+ * reconstructions; of any other output, and with --layer, a tile a map. */
+int picture_draw(const struct batcher *b, const struct kept *kept, const char *path, struct err *err);
+
+/* Is this a table for a regression of one variable? Then its picture is the table's points and the curve. */
+int fit_is_wanted(const struct batcher *b, const char *output);
+/* Runs the network along the table's range and draws that; `kept` is what b's say collects into. */
+int fit_draw(struct batcher *b, struct kept *kept, const char *path, struct err *err);
 
 /* Feeds every input of the command line (files, folders, arrays, "-": names on stdin, ended by `end`) to the batcher. */
 int inputs_feed(struct batcher *b, char end, struct err *err);

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "commands/predict.h"
-#include "sources/csv.h"
 
 /* The model's own [data] where that is of tables; else an empty one: every column is an input. */
 static const struct section *find_section(const struct model *model, struct config *made, struct err *err) {
@@ -17,17 +16,6 @@ static const struct section *find_section(const struct model *model, struct conf
         return NULL;
     }
     return &made->sections[0];
-}
-
-static int read_row(const struct csv *csv, size_t row, const size_t *features, const struct csv_affine *affine,
-                    float *values, struct err *err) {
-    for (size_t i = 0; i < affine->count; i++) {
-        if (csv_number(csv, row, features[i], &values[i], err) != 0) {
-            return -1;
-        }
-    }
-    csv_affine_apply(affine, values);
-    return 0;
 }
 
 /* Columns of an untrained config's table: its target is no input. */
@@ -48,40 +36,54 @@ static int choose(const struct csv *csv, const struct section *data, size_t coun
     return bad;
 }
 
-static int prepare(const struct section *data, const char *path, size_t width, struct csv *csv, size_t *features,
-                   struct csv_affine *affine, struct err *err) {
-    if (csv_read(csv, path, data, err) != 0 || choose(csv, data, width, features, err) != 0) {
+static int prepare(struct table *t, const char *path, struct err *err) {
+    if (csv_read(&t->csv, path, t->data, err) != 0 || choose(&t->csv, t->data, t->width, t->features, err) != 0) {
         return -1;
     }
-    int measured = csv_affine_read(affine, data, width, err);
+    int measured = csv_affine_read(&t->affine, t->data, t->width, err);
     if (measured == 1) {
-        return config_refuse(data, "data", "normalize", err, "nothing was trained yet that says how");
+        return config_refuse(t->data, "data", "normalize", err, "nothing was trained yet that says how");
     }
     return measured;
 }
 
+int table_open(struct table *t, const struct model *model, const char *path, struct err *err) {
+    *t = (struct table){.width = shape_count(model->graph.input)};
+    t->features = mem_need(t->width, sizeof *t->features);
+    t->data = find_section(model, &t->made, err);
+    return t->data == NULL ? -1 : prepare(t, path, err);
+}
+
+void table_close(struct table *t) {
+    csv_affine_free(&t->affine);
+    csv_free(&t->csv);
+    config_free(&t->made);
+    free(t->features);
+}
+
+int table_row(const struct table *t, size_t row, float *values, struct err *err) {
+    for (size_t i = 0; i < t->width; i++) {
+        if (csv_number(&t->csv, row, t->features[i], &values[i], err) != 0) {
+            return -1;
+        }
+    }
+    csv_affine_apply(&t->affine, values);
+    return 0;
+}
+
 int feed_table(struct batcher *b, const char *path, struct err *why, struct err *err) {
-    const struct model *model = &b->members[0].model;
-    size_t width = shape_count(model->graph.input);
-    struct config made = {0};
-    struct csv csv = {0};
-    struct csv_affine affine = {0};
-    size_t *features = mem_need(width, sizeof *features);
-    float *values = mem_need(width, sizeof *values);
-    const struct section *data = find_section(model, &made, why);
-    int bad = 0, refused = data == NULL || prepare(data, path, width, &csv, features, &affine, why) != 0;
-    for (size_t row = 0; !refused && !bad && row < csv.rows; row++) {
-        if (read_row(&csv, row, features, &affine, values, why) != 0) {
+    struct table table;
+    int bad = 0, refused = table_open(&table, &b->members[0].model, path, why) != 0;
+    float *values = mem_need(table.width, sizeof *values);
+    for (size_t row = 0; !refused && !bad && row < table.csv.rows; row++) {
+        if (table_row(&table, row, values, why) != 0) {
             bad = batcher_add_error(b, path, why->sentences[0], err);
             err_free(why);
         } else {
             bad = batcher_add_row(b, path, (long)row, values, err);
         }
     }
-    csv_affine_free(&affine);
-    csv_free(&csv);
-    config_free(&made);
-    free(features);
+    table_close(&table);
     free(values);
     return bad;
 }

@@ -25,8 +25,11 @@ static double draw_legend(const struct chart *chart, struct canvas *c, double le
             x = left;
             y += LEGEND_LINE;
         }
-        canvas_line(c, (struct canvas_point[]){{x, y - 4}, {x + SAMPLE, y - 4}}, 2, 2, s->dash,
-                    s->colour);
+        if (s->dot > 0) {
+            canvas_line(c, (struct canvas_point[]){{x + SAMPLE / 2.0, y - 4}}, 1, 2 * s->dot, 0, s->colour);
+        } else {
+            canvas_line(c, (struct canvas_point[]){{x, y - 4}, {x + SAMPLE, y - 4}}, 2, 2, s->dash, s->colour);
+        }
         canvas_text(c, x + SAMPLE + 6, y, (struct canvas_font){.size = WORDS, .colour = INK}, s->label);
         x += width;
     }
@@ -60,7 +63,20 @@ static void draw_ticks(const struct drawing *d) {
     }
 }
 
+static void draw_dots(const struct drawing *d, const struct chart_series *s) {
+    for (size_t i = 0; i < s->count; i++) {
+        struct canvas_point p = place_of(d, s->points[i].x, s->points[i].y);
+        if (isfinite(p.x) && isfinite(p.y)) {
+            canvas_line(d->c, &p, 1, 2 * s->dot, 0, s->colour);
+        }
+    }
+}
+
 static void draw_series(const struct drawing *d, const struct chart_series *s) {
+    if (s->dot > 0) {
+        draw_dots(d, s);
+        return;
+    }
     struct canvas_point *run = mem_need(s->count + 1, sizeof *run);
     size_t n = 0;
     for (size_t i = 0; i <= s->count; i++) {

@@ -11,6 +11,7 @@ struct chart_series {
     char *label;
     uint32_t colour;
     double dash;
+    double dot;   /* 0: a line through the points; else a dot of that radius at each */
     struct canvas_point *points;
     size_t count, room;
 };

@@ -37,7 +37,7 @@ static void set_series(struct screen *s, const struct chart_series *series, cons
         if (isfinite(p.x) && isfinite(p.y)) {
             set_line(s, isfinite(before.x) && isfinite(before.y) ? before : p, p, owner);
         }
-        before = p;
+        before = series->dot > 0 ? (struct canvas_point){NAN, NAN} : p;
     }
 }
 

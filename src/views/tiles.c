@@ -24,14 +24,17 @@ static uint8_t shade(struct span s, float value) {
     if (!isfinite(value)) {
         return 0;
     }
-    return s.most > s.least ? (uint8_t)lround(255 * ((double)value - s.least) / ((double)s.most - s.least)) : 128;
+    double at = s.most > s.least ? ((double)value - s.least) / ((double)s.most - s.least) : 0.5;
+    return (uint8_t)lround(255 * fmin(fmax(at, 0), 1));
 }
 
 static void draw_tile(const struct tiles *t, struct canvas *c, size_t index, struct canvas_point at, double scale) {
     size_t dots = (size_t)t->height * (size_t)t->width, size = dots * (size_t)t->channels;
     size_t shared = t->together > 1 ? t->together : 1, first = index / shared * shared;
-    struct span span =
-        span_of(t->values + first * size, size * (first + shared > t->count ? t->count - first : shared));
+    struct span span = {t->least, t->most};
+    if (!(span.most > span.least)) {
+        span = span_of(t->values + first * size, size * (first + shared > t->count ? t->count - first : shared));
+    }
     struct image image = {t->width, t->height, t->channels, mem_need(size, 1)};
     const float *values = t->values + index * size;
     for (size_t i = 0; i < dots; i++) {

@@ -11,6 +11,7 @@ struct tiles {
     size_t count, columns;            /* columns 0: near a square */
     int channels, height, width;
     size_t together;                  /* so many tiles in a row share their range; 0 or 1: each has its own */
+    float least, most;                /* the range of all tiles; most not above least: as `together` says */
     char *const *labels;              /* a label under each tile, or NULL */
     const char *title;                /* or NULL */
 };

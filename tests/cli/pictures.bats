@@ -106,6 +106,41 @@ epoch() { echo '{"event":"epoch","epoch":'"$1"',"step":'"$2"',"train_loss":'"$3"
     [ ! -e x.png ]
 }
 
+@test "predict --output of an autoencoder: reconstructions below what was given" {
+    cat >a.cfg <<END
+[net]
+width=28
+height=28
+channels=1
+[connected]
+output=784
+activation=linear
+init=zero
+[cost]
+END
+    run -0 dlcli predict "$ROOT/data/course/digits" -m a.cfg --output grid.svg
+    is_svg grid.svg
+    grep -q 'given; below: what a gives back' grid.svg
+    [ "$(grep -c '<g ' grid.svg)" = 20 ]
+    run -0 dlcli predict "$ROOT/data/course/digits/7.png" -m a.cfg --output grid.png
+    is_png grid.png
+}
+
+@test "predict --output of a regression of one variable: the table's points and the curve" {
+    printf '[net]\ninputs=1\n[data]\nsource=csv\n[connected]\nweights=2\nbiases=1\nactivation=linear\n[cost]\n' >line.cfg
+    printf 'hours,price\n0,1.5\n1,2.5\n4,9\n' >t.csv
+    run -0 dlcli predict t.csv -m line.cfg --output fit.svg
+    is_svg fit.svg
+    for words in '>line: 2 parameters<' '>3 points of t.csv<' '>line<' '>hours<' '>price<'; do grep -q "$words" fit.svg; done
+    printf '0\n1\n' >x.csv
+    run -0 dlcli predict x.csv -m line.cfg --output fit.png
+    is_png fit.png
+    printf 'hours,price\n0,1\n1,?\n' >t.csv
+    run -2 --separate-stderr dlcli predict t.csv -m line.cfg --output no.png
+    says 't.csv:3: column 1 (price): want a finite number, found "?"'
+    [ ! -e no.png ]
+}
+
 @test "test --confusion: names and counts" {
     run -0 --separate-stderr dlcli test "$(model)" --json --confusion c.svg
     is_svg c.svg
