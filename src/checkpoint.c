@@ -119,6 +119,10 @@ static void add_tensors(struct tensor_file *file, const struct plan *plan, const
             snprintf(of, sizeof of, "%s%s.%s", OPTIMIZER, optimizer->ops->state_names[s], name);
             add_reals(file, plan, v, of, optimizer->state[s][i]);
         }
+        if (optimizer != NULL && optimizer->lookahead != NULL && optimizer->lookahead->slow[i] != NULL) {
+            snprintf(of, sizeof of, "%slookahead.%s", OPTIMIZER, name);
+            add_reals(file, plan, v, of, optimizer->lookahead->slow[i]);
+        }
     }
 }
 
@@ -303,13 +307,17 @@ int checkpoint_fill(struct plan *plan, const struct tensor_file *file, const cha
     return bad ? -1 : 0;
 }
 
-static int state_fill(const struct optimizer *o, int s, int i, const struct tensor_file *file, const char *path,
-                      struct err *err) {
+/* What the optimizer keeps beside value i under the name `state`; NULL: it keeps nothing. */
+static int state_fill(const struct optimizer *o, const char *state, void *data, int i, const struct tensor_file *file,
+                      const char *path, struct err *err) {
     char name[NAME], of[2 * NAME];
+    if (data == NULL) {
+        return 0;
+    }
     value_name(o->plan, i, name, sizeof name);
-    snprintf(of, sizeof of, "%s%s.%s", OPTIMIZER, o->ops->state_names[s], name);
+    snprintf(of, sizeof of, "%s%s.%s", OPTIMIZER, state, name);
     struct value to = o->plan->values[i];
-    to.data = o->state[s][i];
+    to.data = data;
     return value_fill(o->plan, &to, of, tensor_file_find(file, of), path, 0, err) < 0 ? -1 : 0;
 }
 
@@ -339,11 +347,12 @@ int checkpoint_resume(struct optimizer *optimizer, struct progress_state *state,
         return -1;
     }
     int bad = 0;
-    for (int s = 0; s < optimizer->ops->states; s++) {
-        for (int i = 0; i < optimizer->plan->value_count; i++) {
-            if (optimizer->state[s][i] != NULL) {
-                bad |= state_fill(optimizer, s, i, file, path, err);
-            }
+    for (int i = 0; i < optimizer->plan->value_count; i++) {
+        for (int s = 0; s < optimizer->ops->states; s++) {
+            bad |= state_fill(optimizer, optimizer->ops->state_names[s], optimizer->state[s][i], i, file, path, err);
+        }
+        if (optimizer->lookahead != NULL) {
+            bad |= state_fill(optimizer, "lookahead", optimizer->lookahead->slow[i], i, file, path, err);
         }
     }
     struct carried carried;

@@ -19,8 +19,10 @@ const char *shape_text(struct shape s, char buffer[48]);   /* "3x32x32", "10", "
 
 /* How a parameter starts; darknet's habit and the papers' names. */
 enum init_kind { INIT_ZERO, INIT_ONE, INIT_HE_NORMAL, INIT_HE_UNIFORM, INIT_GLOROT_NORMAL, INIT_GLOROT_UNIFORM, INIT_DARKNET_UNIFORM,
-    INIT_UNIFORM, INIT_NORMAL, INIT_DIRAC, INIT_ORTHOGONAL, INIT_VALUES };
+    INIT_UNIFORM, INIT_NORMAL, INIT_DIRAC, INIT_ORTHOGONAL, INIT_PYTORCH,
+    INIT_WHITENING /* of the training data; before it is measured as INIT_HE_NORMAL */, INIT_VALUES };
 struct init { enum init_kind kind; double a, b;     /* uniform: a..b; normal: mean a, deviation b; others: gain a (1) */
+    int dirac;                                      /* the first filters are INIT_DIRAC, the others `kind` */
     float *values; };                               /* INIT_VALUES: all elements, owned by the graph */
 
 /* A slot that lives as long as the model: what the optimizer updates, or what training updates (running statistics). */
@@ -37,7 +39,8 @@ struct slot {
     double decay, l1, max_norm;   /* its layer's, in place of [net]'s; -1: not given */
     size_t unit_blocks, unit_outer, units;   /* of the tensor's order: an output unit's weights are those of one place in blocks and units of
                                               * [blocks][outer][units][rest]; 1, 1, dims[0] unless said */
-    int frozen;                   /* freeze=1: neither updated nor counted as trainable */
+    int frozen;                   /* freeze=1 (or freeze_weights, bn_scale): neither updated nor counted as trainable */
+    int epochs;                   /* updated in so many epochs only; 0: in all */
 };
 
 enum { NODE_MOST_SLOTS = 16 };

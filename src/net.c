@@ -17,7 +17,8 @@ const struct key keys_net[] = {
     {"subdivisions", KEY_INT, "1", 1, 1048576, NULL, NULL, "Parts that a batch is computed in, to save memory; gradients are added up."},
     {"seed", KEY_INT, "0", 0, 4294967295.0, NULL, NULL, "Where all chance starts: the same seed gives the same bits."},
     /* the length */
-    {"epochs", KEY_INT, NULL, 1, 1000000, NULL, NULL, "Passes over the training data."},
+    {"epochs", KEY_REAL, NULL, 0.0001, 1000000, NULL, "max_epochs",
+     "Passes over the training data. A fraction ends the last one early, at the next whole step."},
     {"max_batches", KEY_INT, NULL, 0, 2147483647, NULL, NULL, "Updates, in place of epochs."},
     /* the rule */
     {"optimizer", KEY_CHOICE, "sgd", 0, 0, "sgd|adam|adamw|perceptron|adagrad|rmsprop|adamax|nadam", NULL, "Update rule."},
@@ -28,6 +29,17 @@ const struct key keys_net[] = {
     {"decay", KEY_REAL, "0.0001", 0, 1e6, NULL, "weight_decay", "Weight decay (L2; decoupled in adamw)."},
     {"l1", KEY_REAL, "0", 0, 1e6, NULL, NULL,
      "L1 penalty: so much times the sum of the weights' absolute values is added to the loss; with decay this is the elastic net."},
+    {"decoupled", KEY_BOOL, "0", 0, 0, NULL, NULL,
+     "optimizer=sgd: learning_rate and decay are what 1024 samples change, whatever batch and momentum are: both are "
+     "multiplied by batch / 1024 and divided by 1 / (1 - momentum), with nesterov by 1 more; and a tensor with a rate of "
+     "its own decays as the others do (Jordan, \"94% on CIFAR-10 in 3.29 Seconds on a Single GPU\", 2024)."},
+    {"bn_bias_rate", KEY_REAL, "1", 0, 1e6, NULL, NULL, "Multiplies the learning rate of batch norms' biases (beta)."},
+    {"lookahead", KEY_INT, "0", 0, 1000000, NULL, NULL,
+     "Every so many updates the weights and running statistics move back to a slow average of themselves, which moves "
+     "towards them, and the run ends on the average (Zhang et al., \"Lookahead Optimizer\", 2019); 0: never."},
+    {"lookahead_keep", KEY_REAL, "0.5", 0, 1, NULL, NULL, "lookahead: share of the average that such a move keeps."},
+    {"lookahead_power", KEY_REAL, "0", 0, 1000, NULL, NULL,
+     "lookahead: that share is multiplied by (step / length) ^ lookahead_power, so that it grows over the run; 0: it doesn't."},
     {"decay_all", KEY_BOOL, "0", 0, 0, NULL, NULL, "Decay (and l1) of biases and batch-norm parameters too."},
     {"max_norm", KEY_REAL, "0", 0, 1e6, NULL, NULL,
      "After each update the weights of every output unit or filter are scaled down to this norm where theirs is larger (Srivastava et "
@@ -39,7 +51,7 @@ const struct key keys_net[] = {
     {"eps", KEY_REAL, NULL, 0, 1, NULL, NULL, "Added to the denominator (default: 1e-8; of adagrad 1e-10)."},
     {"clip", KEY_REAL, "0", 0, 1e30, NULL, "clip_norm", "Gradients of a larger norm are scaled down to this one; 0: never."},
     /* the schedule */
-    {"policy", KEY_CHOICE, "constant", 0, 0, "constant|step|steps|exp|poly|sigmoid=sig|random|cosine|onecycle=one-cycle|plateau|sgdr", NULL,
+    {"policy", KEY_CHOICE, "constant", 0, 0, "constant|step|steps|exp|poly|sigmoid=sig|random|cosine|onecycle=one-cycle|plateau|sgdr|triangle", NULL,
      "How the learning rate changes over the steps."},
     {"burn_in", KEY_INT, "0", 0, 2147483647, NULL, NULL, "Steps at the start with rate * (step / burn_in) ^ power (darknet)."},
     {"warmup", KEY_REAL, "0", 0, 1e9, NULL, NULL, "Linear rise from 0 at the start: steps, or below 1 a fraction of the whole length."},
@@ -50,9 +62,9 @@ const struct key keys_net[] = {
     {"scales", KEY_REALS, NULL, 0, 1000, NULL, NULL, "policy=steps: the factor at each of `steps`."},
     {"gamma", KEY_REAL, "1", 0, 1000, NULL, NULL, "policy=exp and sigmoid: factor a step."},
     {"learning_rate_min", KEY_REAL, "0", 0, 1e6, NULL, NULL, "policy=cosine, onecycle, plateau, sgdr: the lowest rate."},
-    {"peak", KEY_REAL, "0.3", 0, 1, NULL, NULL, "policy=onecycle: where the rate is highest, as a fraction of the length."},
-    {"start_factor", KEY_REAL, "0.04", 0, 1, NULL, NULL, "policy=onecycle: first rate over the highest."},
-    {"end_factor", KEY_REAL, "0", 0, 1, NULL, NULL, "policy=onecycle: last rate over the highest."},
+    {"peak", KEY_REAL, "0.3", 0, 1, NULL, NULL, "policy=onecycle, triangle: where the rate is highest, as a fraction of the length."},
+    {"start_factor", KEY_REAL, "0.04", 0, 1, NULL, NULL, "policy=onecycle, triangle: first rate over the highest."},
+    {"end_factor", KEY_REAL, "0", 0, 1, NULL, NULL, "policy=onecycle, triangle: last rate over the highest."},
     {"anneal", KEY_CHOICE, "cosine", 0, 0, "cosine|linear", NULL, "policy=onecycle: the form of both slopes."},
     {"plateau_factor", KEY_REAL, "0.1", 0, 1, NULL, NULL, "policy=plateau: factor when validation stopped improving."},
     {"plateau_patience", KEY_INT, "10", 0, 1000000, NULL, NULL, "policy=plateau: epochs without improvement before that."},

@@ -111,7 +111,10 @@ static void dirac(float *w, const struct slot *slot, double gain) {
         centre = centre * (size_t)slot->dims[d] + (size_t)slot->dims[d] / 2;
         window *= (size_t)slot->dims[d];
     }
-    for (size_t i = 0; i < (size_t)slot->dims[0] && i < per_filter; i++) w[(i * per_filter + i) * window + centre] = (float)gain;
+    for (size_t i = 0; i < (size_t)slot->dims[0] && i < per_filter; i++) {
+        memset(w + i * per_filter * window, 0, per_filter * window * sizeof *w);
+        w[(i * per_filter + i) * window + centre] = (float)gain;
+    }
 }
 
 static void uniform(float *w, size_t n, double low, double high, struct rng *rng) {
@@ -128,11 +131,13 @@ static void start(float *w, const struct slot *slot, struct rng *rng) {
     const struct init *init = &slot->init;
     double in = slot->fan_in ? (double)slot->fan_in : 1, both = in + (double)slot->fan_out, gain = init->a != 0 ? init->a : 1;
     double he_limit = gain * sqrt(6 / in), glorot_limit = gain * sqrt(6 / both), darknet_limit = gain * sqrt(2 / in);
+    double pytorch_limit = gain * sqrt(1 / in);
     size_t n = slot->count;
     memset(w, 0, n * sizeof *w);
     switch (init->kind) {
     case INIT_ZERO: break;
     case INIT_ONE: uniform(w, n, 1, 1, rng); break;
+    case INIT_WHITENING:
     case INIT_HE_NORMAL: normal(w, n, 0, gain * sqrt(2 / in), rng); break;
     case INIT_HE_UNIFORM: uniform(w, n, -he_limit, he_limit, rng); break;
     case INIT_GLOROT_NORMAL: normal(w, n, 0, gain * sqrt(2 / both), rng); break;
@@ -142,8 +147,10 @@ static void start(float *w, const struct slot *slot, struct rng *rng) {
     case INIT_NORMAL: normal(w, n, init->a, init->b, rng); break;
     case INIT_DIRAC: dirac(w, slot, gain); break;
     case INIT_ORTHOGONAL: orthogonal(w, (size_t)slot->dims[0], n / (size_t)slot->dims[0], gain, rng); break;
+    case INIT_PYTORCH: uniform(w, n, -pytorch_limit, pytorch_limit, rng); break;
     case INIT_VALUES: memcpy(w, init->values, n * sizeof *w); break;
     }
+    if (init->dirac && init->kind != INIT_VALUES) dirac(w, slot, 1);
 }
 
 void plan_init(struct plan *plan, uint64_t seed) {

@@ -110,10 +110,9 @@ static struct json begin(const char *event) {
     return j;
 }
 
-/* What fraction of the whole is done, in steps; 0 where there is no end. */
+/* Steps of the whole; 0 where there is no end. */
 static double whole_length(const struct trainer *t) {
-    const struct length *l = &t->length;
-    return l->steps > 0 ? (double)l->steps : (double)l->epochs * (double)l->steps_per_epoch;
+    return (double)t->length.whole;
 }
 
 static void epoch_of(const struct trainer *t, struct text *to) {

@@ -149,19 +149,30 @@ static int check_data(const struct trainer *t, struct err *err) {
 static int read_length(struct trainer *t, struct err *err) {
     const struct section *net = t->model->graph.net;
     struct length *l = &t->length;
+    double epochs = config_real(net, "epochs");
     l->samples = t->data.sets[SPLIT_TRAIN].count;
-    l->epochs = (uint64_t)config_int(net, "epochs");
     l->steps = (uint64_t)config_int(net, "max_batches");
     l->parts = (int)config_int(net, "subdivisions");
     l->batch = net_mini_batch(net);
     l->batch = (uint64_t)l->batch < l->samples ? l->batch : (int)l->samples;
+    if (t->data.drop_last) {
+        l->samples -= l->samples % ((uint64_t)l->batch * (uint64_t)l->parts);
+    }
     uint64_t passes = (l->samples + (uint64_t)l->batch - 1) / (uint64_t)l->batch;
     l->steps_per_epoch = (passes + (uint64_t)l->parts - 1) / (uint64_t)l->parts;
-    if (l->epochs > 0 && l->steps > 0) {
-        return config_refuse(net, "net", "max_batches", err, "epochs=%llu says the length already",
-                             (unsigned long long)l->epochs);
+    if (l->samples == 0) {
+        return config_refuse(t->data.section, "data", "drop_last", err, "the training samples don't fill one batch");
     }
-    if (l->epochs == 0 && !config_given(net, "max_batches")) {   /* max_batches=0 is darknet's way to say: endless */
+    if (epochs > 0 && l->steps > 0) {
+        return config_refuse(net, "net", "max_batches", err, "epochs=%g says the length already", epochs);
+    }
+    if (epochs == floor(epochs)) {
+        l->epochs = (uint64_t)epochs;
+    } else {
+        l->steps = (uint64_t)ceil(epochs * (double)l->steps_per_epoch - 1e-6);   /* 0.1 of 30 is 3, though not in binary */
+    }
+    l->whole = l->steps > 0 ? l->steps : l->epochs * l->steps_per_epoch;
+    if (epochs == 0 && !config_given(net, "max_batches")) {   /* max_batches=0 is darknet's way to say: endless */
         return config_refuse(net, "net", NULL, err, "how long to train? Give epochs=N or max_batches=N, or --epochs N");
     }
     return 0;
@@ -175,9 +186,11 @@ static int open_data(struct trainer *t, struct err *err) {
         read_length(t, err) != 0) {
         return -1;
     }
-    uint64_t whole = t->length.steps > 0 ? t->length.steps : t->length.epochs * t->length.steps_per_epoch;
-    t->schedule = schedule_make(graph->net, whole, t->state.seed, err);
+    t->schedule = schedule_make(graph->net, t->length.whole, t->state.seed, err);
     if (t->schedule == NULL || check_data(t, err) != 0) {
+        return -1;
+    }
+    if (!t->resumed && data_whiten(&t->data, &t->model->graph, err) != 0) {
         return -1;
     }
     data_resolve(&t->data, trainer_section(t, graph->data));
@@ -202,7 +215,8 @@ static int open_plan(struct trainer *t, struct err *err) {
     };
     struct model *m = t->model;
     if (model_plan(m, &options, t->state.seed, err) != 0 ||
-        optimizer_make(&t->optimizer, m->graph.net, &m->plan, err) != 0) {
+        optimizer_make(&t->optimizer, m->graph.net, &m->plan, err) != 0 ||
+        lookahead_make(&t->optimizer, m->graph.net, t->length.whole, err) != 0) {
         return -1;
     }
     t->answers = (size_t)m->plan.output->shape.t;
@@ -236,7 +250,7 @@ static int take_stored(struct trainer *t, struct err *err) {
 int trainer_load(struct trainer *t, struct err *err) {
     const struct dataset *set = &t->data.sets[SPLIT_TRAIN];
     struct loader_options options = {
-        .set = set, .preprocess = &t->data.preprocess, .augment = t->data.augment.on ? &t->data.augment : NULL,
+        .set = set, .used = (size_t)t->length.samples, .preprocess = &t->data.preprocess, .augment = t->data.augment.on ? &t->data.augment : NULL,
         .steps = t->model->graph.input.t, .batch = t->length.batch, .threads = loader_threads(set, threads_count(t->threads)), .ahead = 3,
         .shuffle = !t->model->graph.carries, .seed = t->state.seed, .epoch = t->state.epoch, .start = (size_t)t->state.position, .endless = 1,
     };

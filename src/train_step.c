@@ -137,11 +137,12 @@ int train_step(struct trainer *t, struct step *step, struct err *err) {
     double rate = policy_rate(t, t->state.step);
     if (sums.seen > 0) {
         scale = l->parts > 1 && sums.weight > 0 ? whole / sums.weight : 1;
-        if (!isfinite(optimizer_step(&t->optimizer, &exec, rate, scale, t->state.step))) {
+        if (!isfinite(optimizer_step(&t->optimizer, &exec, rate, scale, t->state.step, t->state.epoch))) {
             exec.step--;   /* of the last pass */
             divergence_locate(t, &exec, batch == NULL ? NULL : batch->input, 1);
             return 1;
         }
+        lookahead_step(&t->optimizer, t->state.step + 1);
         run_pack(&t->model->plan, &exec);
         commit(t, &sums, rate, step);
     }

@@ -11,8 +11,8 @@
 
 /* How long training is. */
 struct length {
-    uint64_t samples, epochs, steps;         /* of the training set; 0: not bounded by it */
-    uint64_t steps_per_epoch;
+    uint64_t samples, epochs, steps;         /* of an epoch; 0: not bounded by it */
+    uint64_t steps_per_epoch, whole;         /* whole: steps of all; 0: endless */
     int batch, parts;                        /* samples a pass; passes an update */
 };
 

@@ -93,7 +93,7 @@ static int step(struct bench *b, struct err *err) {
     run_forward_watched(&b->model.plan, &b->exec, input, &watch);
     if (b->train) {
         run_backward_watched(&b->model.plan, &b->exec, &watch);
-        optimizer_step(&b->optimizer, &b->exec, 1e-6, 1, b->exec.step++);
+        optimizer_step(&b->optimizer, &b->exec, 1e-6, 1, b->exec.step++, 0);
         run_pack(&b->model.plan, &b->exec);
     }
     if (b->at >= 0) b->steps[b->at] = progress_now() - begin;

@@ -11,6 +11,7 @@ struct own { double eps, momentum; };
 static const struct key keys[] = {
     {"bn_eps", KEY_REAL, "1e-5", 0, 1, NULL, "eps", "Added to the variance."},
     {"bn_momentum", KEY_REAL, "0.1", 0, 1, NULL, "momentum", "Weight of the newest batch in the running statistics."},
+    {"bn_scale", KEY_BOOL, "1", 0, 0, NULL, NULL, BN_SCALE_HELP},
     {NULL, KEY_IGNORED, NULL, 0, 0, NULL, NULL, NULL},
 };
 
@@ -22,8 +23,9 @@ static int shape(struct node *node, struct err *err) {
     node->out = node_input(node, 0);
     const int dims[] = {node->out.c, 0};
     const struct init zero = {.kind = INIT_ZERO}, one = {.kind = INIT_ONE};
-    node_slot(node, SLOT_PARAM, "gamma", one, 1, 1, dims);
-    node_slot(node, SLOT_PARAM, "beta", zero, 1, 1, dims);
+    struct slot *gamma = node_slot(node, SLOT_PARAM, "gamma", one, 1, 1, dims);
+    gamma->frozen |= !config_bool(node->section, "bn_scale");
+    node_slot(node, SLOT_PARAM, "beta", zero, 1, 1, dims)->rate *= config_real(node->graph->net, "bn_bias_rate");
     node_slot(node, SLOT_STATE, "running_mean", zero, 1, 1, dims);
     node_slot(node, SLOT_STATE, "running_var", one, 1, 1, dims);
     return 0;
@@ -42,9 +44,9 @@ static void plan(struct op *op, const struct target *target) {
     op->scratch_bytes = target->kernels->batchnorm_scratch(view);
 }
 
-/* A frozen batch norm keeps its running statistics, and uses them in training too. */
+/* A frozen batch norm keeps its running statistics, and uses them in training too. (bn_scale=0 freezes gamma alone.) */
 static int by_batch(const struct op *op, const struct exec *exec) {
-    return exec->training && !op->node->slots[GAMMA].frozen;
+    return exec->training && !op->node->slots[BETA].frozen;
 }
 
 static struct batchnorm call(const struct op *op, const struct exec *exec) {

@@ -19,6 +19,10 @@ const struct key keys_common[] = {
     {"max_norm", KEY_REAL, NULL, 0, 1e6, NULL, NULL,
      "Greatest norm of each output unit's or filter's weights, in place of [net]'s; 0: any."},
     {"freeze", KEY_BOOL, "0", 0, 0, NULL, NULL, "1: training leaves this layer's parameters as they are."},
+    {"freeze_weights", KEY_BOOL, "0", 0, 0, NULL, NULL,
+     "1: training leaves its weights (a batch norm's factors among them) as they are, but not its biases."},
+    {"bias_epochs", KEY_INT, "0", 0, 1000000, NULL, NULL,
+     "Its biases are trained for so many epochs and stay as they are from then on; 0: as long as the weights."},
     {"weights", KEY_TEXTS, NULL, 0, 0, NULL, NULL,
      "Values of the layer's weights, in the tensor's order: a comma list, or an .npy file."},
     {"biases", KEY_TEXTS, NULL, 0, 0, NULL, NULL, "Values of the layer's biases, likewise."},
@@ -51,6 +55,7 @@ const struct key keys_batch_normalize[] = {
      "1: batch normalization of the output, before the activation."},
     {"bn_eps", KEY_REAL, "1e-5", 0, 1, NULL, NULL, "Added to the variance."},
     {"bn_momentum", KEY_REAL, "0.1", 0, 1, NULL, NULL, "Weight of the newest batch in the running statistics."},
+    {"bn_scale", KEY_BOOL, "1", 0, 0, NULL, NULL, BN_SCALE_HELP},
     {NULL, KEY_IGNORED, NULL, 0, 0, NULL, NULL, NULL},
 };
 
@@ -58,8 +63,11 @@ const struct key keys_batch_normalize[] = {
 const struct key keys_init[] = {
     {"init", KEY_CHOICE, NULL, 0, 0,
      "zero|one|he_normal=he|he_uniform|glorot_normal=xavier_normal|glorot_uniform=glorot=xavier|darknet|uniform|normal|"
-     "dirac|orthogonal",
-     NULL, "How the weights start; default: what suits the layer."},
+     "dirac|orthogonal|pytorch",
+     NULL, "How the weights start; default: what suits the layer. pytorch: uniform within 1 / sqrt(inputs of a unit)."},
+    {"init_dirac", KEY_BOOL, "0", 0, 0, NULL, NULL,
+     "1: the first filters, as many as a filter has channels, start by handing their channel on (init=dirac), and only "
+     "the others as init= says."},
     {"init_gain", KEY_REAL, "1", 0, 1e6, NULL, NULL,
      "init=he..., glorot..., dirac, orthogonal: multiplies the weights."},
     {"init_min", KEY_REAL, "-0.05", -1e6, 1e6, NULL, NULL, "init=uniform: least."},

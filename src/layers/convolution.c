@@ -25,6 +25,11 @@ static size_t folded_at(const struct conv_kernel *kernel, const struct conv *con
     return (kernel->packed_bytes(conv, training) + 63) / 64 * 64;
 }
 
+/* freeze_weights=1: no kernel's backward_weight runs, which would have summed up the biases' gradient by the way. */
+static int biases_alone(const struct node *node) {
+    return node->slot_count > 1 && node->slots[0].frozen && !node->slots[1].frozen;
+}
+
 void convolution_plan(struct op *op, const struct target *target, const struct conv_kernel *kernel) {
     const struct conv *conv = op->node->own;
     op->kernel = kernel;
@@ -37,6 +42,12 @@ void convolution_plan(struct op *op, const struct target *target, const struct c
         op->packed_bytes = folded_at(kernel, conv, 0) + layer_reals(target->kernels, 2 * (size_t)conv->k);
     }
     op->scratch_bytes = kernel->scratch_bytes(conv, samples(op, target), target->training, target->threads);
+    if (biases_alone(op->node)) {
+        struct view out = view_make(kernel->layout, target->kernels->lanes, (size_t)samples(op, target),
+                                    (size_t)conv->k, (size_t)conv->oh, (size_t)conv->ow);
+        size_t sums = target->training ? target->kernels->batchnorm_scratch(out) : 0;
+        op->scratch_bytes = sums > op->scratch_bytes ? sums : op->scratch_bytes;
+    }
     op->backward_reads_in = op->node->slot_count > 0 && !op->node->slots[0].frozen;
 }
 
@@ -91,6 +102,8 @@ void convolution_backward_into(const struct op *op, const struct exec *exec, voi
     c.dbias = op->node->slot_count > 1 ? op->slots[1].grad : NULL;
     if (c.dweight) {
         kernel->backward_weight(&c);
+    } else if (c.dbias) {
+        exec->kernels->bias_back(exec->threads, tensor_view(op->out, exec), c.dy, c.dbias, op->scratch);
     }
     if (op->in[0]->grad) {
         c.dx = op->in[0]->grad;

@@ -22,6 +22,13 @@ static const struct key keys[] = {
     {"bias", KEY_BOOL, NULL, 0, 0, NULL, NULL, "A bias for each filter; default: 1, and 0 with batch_normalize=1."},
     {"flip_kernel", KEY_BOOL, "0", 0, 0, NULL, NULL,
      "1: true convolution: the filters are turned by 180 degrees. Default: cross-correlation, as in every framework."},
+    {"whitening", KEY_BOOL, "0", 0, 0, NULL, NULL,
+     "1: the weights start as what whitens the training pictures: the eigenvectors of their patches' second moments, each "
+     "over the root of its eigenvalue, largest first, and then all of them negated (Jordan 2024). Only for the layer that "
+     "reads the input, with twice as many filters as a patch has numbers. freeze_weights=1 keeps them."},
+    {"whitening_eps", KEY_REAL, "5e-4", 0, 1e6, NULL, NULL, "whitening=1: added to the eigenvalues."},
+    {"whitening_samples", KEY_INT, "5000", 1, 2147483647, NULL, NULL,
+     "whitening=1: how many training samples are looked at, from the first on, unvaried."},
     {"binary", KEY_CHOICE, "0", 0, 0, "0", NULL, "Binary weights are not offered."},
     {"xnor", KEY_CHOICE, "0", 0, 0, "0", NULL, "Binary inputs are not offered."},
     {"flipped", KEY_IGNORED, NULL, 0, 0, NULL, NULL, NULL},
@@ -55,6 +62,27 @@ static int check_groups(const struct node *node, int c, int k, int groups, struc
     return 0;
 }
 
+enum { MOST_PATCH = 768 };   /* numbers of a patch: the eigenvectors' search takes their cube */
+
+static int check_whitening(const struct node *node, const struct conv *conv, struct err *err) {
+    int patch = conv->c * conv->size_h * conv->size_w;
+    if (node->in[0] != 0 || node_input(node, 0).t > 1) {
+        return node_refuse(node, "whitening", err, "want the layer that reads the network's input, pictures");
+    }
+    if (conv->groups != 1 || conv->dilation_h != 1 || config_bool(node->section, "flip_kernel")) {
+        return node_refuse(node, "whitening", err, "want a layer without groups, dilation and flip_kernel");
+    }
+    if (patch > MOST_PATCH) {
+        return node_refuse(node, "whitening", err, "a patch of %d numbers is too large: want at most %d", patch,
+                           MOST_PATCH);
+    }
+    if (conv->k != 2 * patch) {
+        return node_refuse(node, "filters", err, "want %d with whitening=1: two for each of the %d numbers of a patch, got %d",
+                           2 * patch, patch, conv->k);
+    }
+    return 0;
+}
+
 static void declare(struct node *node, const struct conv *conv) {
     const struct section *s = node->section;
     int has_bias = config_given(s, "bias") ? config_bool(s, "bias") : !config_bool(s, "batch_normalize");
@@ -62,6 +90,9 @@ static void declare(struct node *node, const struct conv *conv) {
     size_t field = (size_t)conv->size_h * (size_t)conv->size_w;
     size_t fan_in = field * (size_t)(conv->c / conv->groups), fan_out = field * (size_t)(conv->k / conv->groups);
     struct init init = node_init(node, (struct init){.kind = INIT_HE_NORMAL, .a = 1});
+    if (config_bool(s, "whitening")) {
+        init = (struct init){.kind = INIT_WHITENING, .a = 1};
+    }
     node_slot(node, SLOT_PARAM, "weight", init, fan_in, fan_out, weight)->decays = 1;
     if (has_bias) {
         node_slot(node, SLOT_PARAM, "bias", (struct init){.kind = INIT_ZERO}, fan_in, fan_out, bias);
@@ -85,6 +116,9 @@ static int shape(struct node *node, struct err *err) {
         .dilation_h = h->dilation, .dilation_w = w->dilation, .groups = groups,
     };
     node->out = (struct shape){in.t, filters, h->out, w->out};
+    if (config_bool(s, "whitening") && check_whitening(node, conv, err) < 0) {
+        return -1;
+    }
     declare(node, conv);
     return 0;
 }

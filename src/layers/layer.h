@@ -53,8 +53,9 @@ extern const struct key keys_common[];
 /* For tables of layers that can carry them; graph.c appends the nodes. */
 extern const struct key keys_activation[];        /* activation, default linear */
 extern const struct key keys_activation_logistic[];  /* the same with darknet's default, logistic */
-extern const struct key keys_batch_normalize[];   /* batch_normalize, bn_eps, bn_momentum */
-extern const struct key keys_init[];              /* init, init_gain, init_min/max/mean/std */
+extern const struct key keys_batch_normalize[];   /* batch_normalize, bn_eps, bn_momentum, bn_scale */
+#define BN_SCALE_HELP "0: no factor for each channel: gamma stays at 1, and only beta is trained."
+extern const struct key keys_init[];              /* init, init_dirac, init_gain, init_min/max/mean/std */
 extern const char activation_choices[];           /* in the order of enum activation */
 
 /* The node that `text`, the value of `key`, names in node's section: the layer of that name or index, or, negative, so

@@ -29,6 +29,22 @@ static int rule_find(const struct section *net, const struct optimizer_ops **ops
     return 0;
 }
 
+/* With constant gradients a step of momentum is 1 / (1 - momentum) of them, Nesterov's one more. The decay is that at
+ * the schedule's height, and follows the schedule as the rate does. */
+static int decouple(struct optimizer *o, const struct section *net, struct err *err) {
+    if (!config_bool(net, "decoupled")) {
+        return 0;
+    }
+    double height = config_real(net, "learning_rate");
+    if (o->ops != &optimizer_sgd || o->momentum == 1 || height == 0) {
+        return config_refuse(net, "net", "decoupled", err,
+                             "want optimizer=sgd with a momentum below 1 and a learning_rate above 0");
+    }
+    o->unit = (double)config_int(net, "batch") / 1024 / (o->nesterov + 1 / (1 - o->momentum));
+    o->height = height;
+    return 0;
+}
+
 static int states_make(struct optimizer *o, struct err *err) {
     size_t values = (size_t)o->plan->value_count;
     for (int s = 0; s < o->ops->states; s++) {
@@ -68,7 +84,11 @@ int optimizer_make(struct optimizer *o, const struct section *net, struct plan *
         .clip = config_real(net, "clip"),
         .nesterov = config_bool(net, "nesterov"),
         .decay_all = config_bool(net, "decay_all"),
+        .unit = 1,
     };
+    if (decouple(o, net, err) != 0) {
+        return -1;
+    }
     if (states_make(o, err) != 0) {
         optimizer_free(o);
         return -1;
@@ -77,6 +97,7 @@ int optimizer_make(struct optimizer *o, const struct section *net, struct plan *
 }
 
 void optimizer_free(struct optimizer *o) {
+    lookahead_free(o);
     for (int s = 0; s < 2 && o->state[s] != NULL; s++) {
         for (int i = 0; i < o->plan->value_count; i++) {
             free(o->state[s][i]);
@@ -97,6 +118,7 @@ static double gradient_norm(const struct plan *plan, const struct exec *exec) {
 static void penalties(const struct optimizer *o, const struct slot *slot, struct update *u) {
     int counts = slot->decays || o->decay_all;
     u->decay = !counts ? 0 : slot->decay >= 0 ? slot->decay : o->decay;
+    u->decay /= o->height > 0 && slot->rate > 0 ? o->height * slot->rate : 1;
     u->l1 = !counts ? 0 : slot->l1 >= 0 ? slot->l1 : o->l1;
 }
 
@@ -118,13 +140,29 @@ static void value_update(struct optimizer *o, const struct exec *exec, int i, st
     u.grad = v->grad;
     u.m = o->state[0] == NULL ? NULL : o->state[0][i];
     u.v = o->state[1] == NULL ? NULL : o->state[1][i];
-    u.rate *= v->slot->rate;
+    u.rate *= o->unit * v->slot->rate;
     penalties(o, v->slot, &u);
     o->ops->update(exec, &u);
     constrain(o, exec, v);
 }
 
-double optimizer_step(struct optimizer *o, const struct exec *exec, double rate, double scale, uint64_t step) {
+static int rests(const struct value *v, uint64_t epoch) {
+    return v->grad == NULL || (v->slot->epochs > 0 && epoch >= (uint64_t)v->slot->epochs);
+}
+
+/* What rests is no part of the gradient's norm either. */
+static void forget_resting(const struct plan *plan, uint64_t epoch) {
+    for (int i = 0; i < plan->value_count; i++) {
+        const struct value *v = &plan->values[i];
+        if (v->grad != NULL && rests(v, epoch)) {
+            memset(v->grad, 0, v->slot->count * optimizer_real(plan));
+        }
+    }
+}
+
+double optimizer_step(struct optimizer *o, const struct exec *exec, double rate, double scale, uint64_t step,
+                      uint64_t epoch) {
+    forget_resting(o->plan, epoch);
     double norm = scale * gradient_norm(o->plan, exec);
     if (!isfinite(norm)) {
         return norm;
@@ -140,7 +178,7 @@ double optimizer_step(struct optimizer *o, const struct exec *exec, double rate,
         o->ops->begin(o, &all, step);
     }
     for (int i = 0; i < o->plan->value_count; i++) {
-        if (o->plan->values[i].grad != NULL) {
+        if (!rests(&o->plan->values[i], epoch)) {
             value_update(o, exec, i, all);
         }
     }

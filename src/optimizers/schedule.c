@@ -10,6 +10,8 @@
  *     sgdr        cosine in cycles, each longer than the last     AlexeyAB; Loshchilov, Hutter, "SGDR", 2017
  *     cosine      from rate to learning_rate_min                  PyTorch's CosineAnnealingLR with T_max = T
  *     onecycle    up to the peak and down                         OneCycleLR; Smith, Topin, "Super-Convergence", 2018
+ *     triangle    straight up from rate * start_factor to rate at floor(peak * T), straight down towards rate * end_factor
+ *                 at T
  *     plateau     rate; the trainer multiplies its own factor
  * burn_in (darknet's) replaces the first ones by rate * (b / burn_in) ^ power; warmup multiplies whatever there is by
  * b / warmup. */
@@ -21,7 +23,7 @@
 #include "optimizers/optimizer.h"
 
 /* In the order of the choices of [net] policy. */
-enum policy { CONSTANT, STEP, STEPS, EXP, POLY, SIGMOID, RANDOM, COSINE, ONECYCLE, PLATEAU, SGDR };
+enum policy { CONSTANT, STEP, STEPS, EXP, POLY, SIGMOID, RANDOM, COSINE, ONECYCLE, PLATEAU, SGDR, TRIANGLE };
 enum anneal { ANNEAL_COSINE, ANNEAL_LINEAR };
 
 static const double PI = 3.14159265358979323846;
@@ -29,7 +31,7 @@ static const double PI = 3.14159265358979323846;
 struct schedule {
     enum policy policy;
     double rate, least, length, burn_in, warmup, power, step, scale, gamma;
-    double peak, start, end;                 /* onecycle */
+    double peak, start, end;                 /* onecycle, triangle */
     enum anneal anneal;
     double cycle, longer;                    /* sgdr */
     double *steps, *scales; size_t count;    /* steps */
@@ -53,6 +55,14 @@ static double rate_onecycle(const struct schedule *s, double t) {
         return mix(s, s->rate * s->start, high, top > 0 ? t / top : 1);
     }
     return mix(s, high, low, last > top ? (t - top) / (last - top) : 1);
+}
+
+static double rate_triangle(const struct schedule *s, double t) {
+    double top = floor(s->peak * s->length);
+    t = fmin(t, s->length);
+    double share = t < top ? s->start + (1 - s->start) * t / top
+                           : 1 + (s->end - 1) * (s->length > top ? (t - top) / (s->length - top) : 1);
+    return s->rate * share;
 }
 
 static double rate_sgdr(const struct schedule *s, double b) {
@@ -96,6 +106,7 @@ static double rate_policy(const struct schedule *s, uint64_t step) {
     case COSINE: return mix_cosine(s->rate, s->least, fmin(1, t / s->length));
     case ONECYCLE: return rate_onecycle(s, t);
     case SGDR: return rate_sgdr(s, b);
+    case TRIANGLE: return rate_triangle(s, t);
     }
     return s->rate;
 }
@@ -141,7 +152,7 @@ static int steps_read(struct schedule *s, const struct section *net, struct err 
 }
 
 static int length_check(const struct schedule *s, const struct section *net, struct err *err) {
-    int whole = s->policy == POLY || s->policy == COSINE || s->policy == ONECYCLE ||
+    int whole = s->policy == POLY || s->policy == COSINE || s->policy == ONECYCLE || s->policy == TRIANGLE ||
                 (s->policy == SGDR && !config_given(net, "sgdr_cycle"));
     if (s->length == 0 && whole) {
         return config_refuse(net, "net", "policy", err, "needs a length: give epochs or max_batches");

@@ -60,6 +60,21 @@ static int read_crop(struct augment *augment, const struct section *data, const 
     return 0;
 }
 
+/* What the two keys that only qualify others need. */
+static int check_qualifiers(const struct augment *a, const struct section *data, const struct preprocess *p,
+                            struct err *err) {
+    int least = p->width < p->height ? p->width : p->height, result = 0;
+    if (a->alternate && !a->flip) {
+        result = config_refuse(data, "data", "alternate_flip", err, "want flip=1 with it");
+    }
+    if (a->reflect && a->crop_padding >= least) {
+        result = config_refuse(data, "data", "crop_padding", err,
+                               "want less than the picture's %d pixels with crop_fill=reflect, got %d", least,
+                               a->crop_padding);
+    }
+    return result;
+}
+
 static int is_warped(const struct augment *a) {
     return a->min_crop > 0 || a->scale_min != 1 || a->scale_max != 1 || a->aspect != 1 || a->angle != 0;
 }
@@ -72,7 +87,9 @@ int augment_read(struct augment *augment, const struct section *data, const stru
                  const struct preprocess *p, struct err *err) {
     *augment = (struct augment){
         .flip = read_int(data, net, "flip"),
+        .alternate = config_bool(data, "alternate_flip"),
         .crop_padding = (int)config_int(data, "crop_padding"),
+        .reflect = config_choice(data, "crop_fill") == 1,
         .cutout = (int)config_int(data, "cutout"),
         .aspect = read_real(data, net, "aspect", 1),
         .angle = read_real(data, net, "angle", 0),
@@ -83,6 +100,7 @@ int augment_read(struct augment *augment, const struct section *data, const stru
     };
     int result = read_scale(augment, data, err);
     result = read_crop(augment, data, net, p, err) == 0 ? result : -1;
+    result = check_qualifiers(augment, data, p, err) == 0 ? result : -1;
     if ((is_warped(augment) || is_tinted(augment)) && p->channels != 1 && p->channels != 3) {
         result = config_refuse(data, "data", NULL, err,
                                "crop sizes, scale, aspect, angle and colours change pictures of 1 or 3 "
@@ -97,7 +115,7 @@ int augment_read(struct augment *augment, const struct section *data, const stru
 /* ---- the chance ---- */
 
 struct draw {
-    int flip, dx, dy, cut_x, cut_y;
+    int flip, dx, dy, reflect, cut_x, cut_y;
     struct warp warp;
     struct tint tint;
 };
@@ -107,6 +125,12 @@ static struct rng item_rng(uint64_t seed, uint64_t epoch, uint32_t item) {
     struct rng rng = rng_make(seed, RNG_AUGMENT, (epoch & 0xFFFF) << 32 | item);
     rng.counter = epoch >> 16 << 32;
     return rng;
+}
+
+/* The chance of the first epoch, turned in every second one. */
+static int draw_alternate(uint64_t seed, uint64_t epoch, uint32_t item) {
+    struct rng rng = item_rng(seed, 0, item);
+    return (int)((rng_u32(&rng) ^ epoch) & 1);
 }
 
 static double draw_between(struct rng *rng, double low, double high) {
@@ -165,6 +189,7 @@ static struct draw draw_all(const struct augment *a, const struct preprocess *p,
     draw.flip = a->flip && (rng_u32(&rng) & 1);
     draw.dy = draw_shift(&rng, a->crop_padding);
     draw.dx = draw_shift(&rng, a->crop_padding);
+    draw.reflect = a->reflect;
     if (is_warped(a)) {
         draw.warp = draw_warp(a, p, sample->width, sample->height, &rng);
     }
@@ -190,17 +215,38 @@ static int above_zero(int n) {
     return n > 0 ? n : 0;
 }
 
-/* One row, moved by dx and perhaps mirrored; zero pixels come in at the ends. */
-static void shift_row(struct affine a, const uint8_t *row, ptrdiff_t step, int width, int dx, int flip, float *to) {
+/* A place beyond an edge, mirrored at the outer pixel. */
+static int mirrored(int at, int size) {
+    return at < 0 ? -at : at >= size ? 2 * (size - 1) - at : at;
+}
+
+/* The pixels begin..end of a moved row that come in from beyond its edges, mirrored. */
+static void mirror_ends(struct affine a, const uint8_t *row, ptrdiff_t step, int width, const struct draw *draw,
+                        int begin, int end, float *to) {
+    for (int x = begin; x < end; x++) {
+        int from = mirrored((draw->flip ? width - 1 - x : x) + draw->dx, width);
+        to[x] = (float)row[from * step] * a.scale + a.offset;
+    }
+}
+
+/* One row, moved and perhaps mirrored; zero pixels come in at the ends. row NULL: it is one of zeros. */
+static void shift_row(struct affine a, const uint8_t *row, ptrdiff_t step, int width, const struct draw *draw,
+                      float *to) {
+    int dx = draw->dx, flip = draw->flip;
     int left = above_zero(flip ? dx : -dx), right = width - above_zero(flip ? -dx : dx);
     if (row == NULL || left >= right) {
         fill(to, (size_t)width, a.offset);
         return;
     }
-    fill(to, (size_t)left, a.offset);
+    if (draw->reflect) {
+        mirror_ends(a, row, step, width, draw, 0, left, to);
+        mirror_ends(a, row, step, width, draw, right, width, to);
+    } else {
+        fill(to, (size_t)left, a.offset);
+        fill(to + right, (size_t)(width - right), a.offset);
+    }
     preprocess_row(a, row + (flip ? width - 1 - left + dx : left + dx) * step, flip ? -step : step,
                    (size_t)(right - left), to + left);
-    fill(to + right, (size_t)(width - right), a.offset);
 }
 
 static void shift_view(const struct preprocess *p, const struct pixels *view, const struct draw *draw, float *to) {
@@ -208,9 +254,9 @@ static void shift_view(const struct preprocess *p, const struct pixels *view, co
         struct affine a = preprocess_affine(p, c);
         const uint8_t *plane = preprocess_plane(p, view, c);
         for (int y = 0; y < p->height; y++, to += p->width) {
-            int from = y + draw->dy;
+            int from = draw->reflect ? mirrored(y + draw->dy, p->height) : y + draw->dy;
             const uint8_t *row = from < 0 || from >= p->height ? NULL : plane + from * view->row_step;
-            shift_row(a, row, view->pixel_step, p->width, draw->dx, draw->flip, to);
+            shift_row(a, row, view->pixel_step, p->width, draw, to);
         }
     }
 }
@@ -283,6 +329,7 @@ int sample_to_input(const struct sample *sample, const struct preprocess *p, con
     struct image work = {0};
     if (augment != NULL) {
         draw = draw_all(augment, p, sample, item_rng(seed, epoch, item));
+        draw.flip = augment->alternate ? draw_alternate(seed, epoch, item) : draw.flip;
     }
     if (!pixels_fit(p, &view) || (augment != NULL && (is_warped(augment) || is_tinted(augment)))) {
         if (work_on(p, &view, augment, &draw, &work, err) != 0) {

@@ -328,6 +328,7 @@ static int read_settings(struct opening *o, const char *spec) {
     result = read_classes(o) == 0 ? result : -1;
     result = preprocess_read(&data->preprocess, data->section, o->graph->input, o->err) >= 0 ? result : -1;
     result = augment_read(&data->augment, data->section, o->graph->net, &data->preprocess, o->err) == 0 ? result : -1;
+    data->drop_last = config_bool(data->section, "drop_last");
     data->measured_mean = strcmp(config_text(data->section, "mean"), "auto") == 0;
     data->measured_std = strcmp(config_text(data->section, "std"), "auto") == 0;
     return result;

@@ -31,6 +31,8 @@ const struct key keys_data[] = {
     {"normalize_shift", KEY_REALS, NULL, 0, 0, NULL, NULL,
      "What normalize= subtracts from each feature: written into the model by training."},
     {"normalize_scale", KEY_REALS, NULL, 0, 0, NULL, NULL, "What normalize= divides each feature by then, likewise."},
+    {"drop_last", KEY_BOOL, "0", 0, 0, NULL, NULL,
+     "1: the last samples of a training epoch's order are left out where they fill no batch."},
     /* from pictures to numbers */
     {"color", KEY_CHOICE, NULL, 0, 0, "rgb|bgr|grey=gray", "colour",
      "Order of the channels (default: rgb, or grey for one channel)."},
@@ -43,8 +45,13 @@ const struct key keys_data[] = {
      "longer; or by the longer side, on grey."},
     /* variation in training */
     {"flip", KEY_BOOL, "0", 0, 0, NULL, NULL, "Mirror every other picture, left to right."},
+    {"alternate_flip", KEY_BOOL, "0", 0, 0, NULL, NULL,
+     "flip=1: chance says of each picture in the first epoch only; from then on it is mirrored in every other epoch, so "
+     "that two epochs show both sides of all (Jordan 2024)."},
     {"crop_padding", KEY_INT, "0", 0, 65536, NULL, NULL,
-     "Move pictures by up to so many pixels each way; zero pixels come in behind."},
+     "Move pictures by up to so many pixels each way; what comes in behind is crop_fill's."},
+    {"crop_fill", KEY_CHOICE, "zero", 0, 0, "zero|reflect", NULL,
+     "crop_padding: zero pixels, or the picture mirrored at its outer pixels, which aren't repeated."},
     {"min_crop", KEY_INT, "0", 0, 65536, NULL, NULL,
      "Resize the shorter side to min_crop..max_crop at random and cut the network's size out of that; 0: don't. "
      "Default with "

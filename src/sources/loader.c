@@ -215,13 +215,14 @@ struct loader *loader_make(const struct loader_options *options, struct err *err
     }
     struct loader *l = mem_need(1, sizeof *l);
     l->options = *options;
+    l->options.used = options->used > 0 && options->used < set->count ? options->used : set->count;
     l->options.batch = (size_t)options->batch < set->count ? options->batch : (int)set->count;
     l->channel_values = (size_t)p->channels * (size_t)p->height * (size_t)p->width;
     l->target_values = (size_t)set->source->target_count;
     l->label_values = set->source->label_count > 0 ? (size_t)set->source->label_count : 1;
     l->chunk = set->source->ops->flags & SOURCE_IN_MEMORY ? CHEAP_CHUNK : COSTLY_CHUNK;
     l->place_count = (options->ahead < 1 ? STANDARD_AHEAD : options->ahead) + 1;
-    l->ended = options->start >= set->count;
+    l->ended = options->start >= l->options.used;
     l->from_start = options->start == 0;
     l->plan_epoch = options->epoch + (l->ended ? 1 : 0);
     l->plan_at = l->ended ? 0 : options->start;

@@ -18,7 +18,7 @@ static void order_epoch(struct loader *l) {
 
 /* Gives a free place its samples; without the lock. */
 static void plan_place(struct loader *l, struct place *place) {
-    size_t count = l->options.set->count, left;
+    size_t count = l->options.used, left;
     if (!l->plan_ordered) {
         order_epoch(l);
     }

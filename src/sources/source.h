@@ -96,10 +96,11 @@ struct dataset {
 /* What is done to training pictures by chance, in this order: one affine step (crop to a random size of
  * min_crop..max_crop, zoom of scale_min..scale_max, aspect, rotation by up to angle degrees; bilinear, zero outside),
  * colour (hue as a fraction of the circle; saturation and exposure as factors of 1..x or their inverse, in HSV: all as
- * in darknet), a shift by up to crop_padding pixels with zeros behind, a flip, then mean and std, then a square of
+ * in darknet), a shift by up to crop_padding pixels with zeros behind (reflect: with the picture mirrored at its outer
+ * pixels), a flip (alternate: of each sample in every other epoch, chance says in which), then mean and std, then a square of
  * cutout pixels set to 0. All off: `on` is 0. */
 struct augment {
-    int on, flip, crop_padding, cutout, min_crop, max_crop;
+    int on, flip, alternate, crop_padding, reflect, cutout, min_crop, max_crop;
     double scale_min, scale_max, aspect, angle, hue, saturation, exposure;
     double noise;   /* deviation; added by the loader, behind everything else, and not to the targets */
 };
@@ -114,6 +115,7 @@ struct data {
     int classes;
     char **class_names;              /* owned; after classes= and the source agreed (else refused) */
     int measured_mean, measured_std; /* they were auto */
+    int drop_last;                   /* of training samples: those that fill no batch are left out of the epoch */
     struct csv_affine *normalize;    /* of tables; owned, or NULL */
     struct preprocess preprocess;
     struct augment augment;
@@ -130,6 +132,10 @@ int data_open(struct data *data, const struct graph *graph, unsigned splits, con
 void data_close(struct data *data);
 /* Writes what was worked out (class names, mean, std) into the section, so that a stored config is complete. */
 void data_resolve(const struct data *data, struct section *section);
+
+/* Slots of the graph that start as INIT_WHITENING get their values from the training samples, which are open (whitening.c).
+ * Samples that can't be read are warnings. -1 with a sentence where none can. */
+int data_whiten(const struct data *data, struct graph *graph, struct err *err);
 
 /* Class names of classes=: a count (names stay NULL), a comma list ("\," is a comma within a name) or a file of names,
  * one a line. *count is 0 where the section has none. Names are freed with names_free. */
@@ -159,6 +165,7 @@ struct batch {
 };
 struct loader_options {
     const struct dataset *set;
+    size_t used;               /* samples of each epoch's order that are handed out; 0: all */
     const struct preprocess *preprocess;
     const struct augment *augment;
     int steps;                 /* of a sequence; 0: none */

@@ -123,6 +123,63 @@ static void flip_and_crop(void **state) {
     assert_true(fewest > 5 && most < 55); /* about 25 */
 }
 
+/* Beyond an edge lies the picture mirrored at its outer pixel, as PyTorch's reflect has it: 2 1 | 0 1 2. */
+static int reflected(int at) { return at < 0 ? -at : at >= SIDE ? 2 * SIDE - 2 - at : at; }
+
+static int is_reflected(const float *got, int dx, int dy, int flip) {
+    for (int i = 0; i < 3 * PLANE; i++) {
+        int x = i % SIDE, y = i / SIDE % SIDE;
+        if (got[i] != (float)at(i / PLANE, reflected(y + dy), reflected((flip ? SIDE - 1 - x : x) + dx))) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static void crop_fill_reflect(void **state) {
+    (void)state;
+    enum { PADDING = 2, SHIFTS = 2 * PADDING + 1 };
+    struct setting s = read_setting("", "range=255\nflip=1\ncrop_padding=2\ncrop_fill=reflect", colour_32);
+    struct sample sample = numbered_sample();
+    struct err err = {0};
+    static float got[3 * PLANE];
+    int seen[2 * SHIFTS * SHIFTS] = {0};
+    for (uint32_t item = 0; item < 1000; item++) {
+        int found = -1;
+        assert_int_equal(sample_to_input(&sample, &s.p, &s.a, 5, 2, item, got, &err), 0);
+        for (int k = 0; k < 2 * SHIFTS * SHIFTS && found < 0; k++) {
+            found = is_reflected(got, k / 2 % SHIFTS - PADDING, k / 2 / SHIFTS - PADDING, k % 2) ? k : -1;
+        }
+        assert_true(found >= 0);
+        seen[found]++;
+    }
+    for (int k = 0; k < 2 * SHIFTS * SHIFTS; k++) {
+        assert_true(seen[k] > 4);   /* about 20 */
+    }
+}
+
+/* Half of the pictures are mirrored, and in the next epoch the other half. */
+static void alternate_flip(void **state) {
+    (void)state;
+    struct setting s = read_setting("", "range=255\nflip=1\nalternate_flip=1", colour_32);
+    struct sample sample = numbered_sample();
+    struct err err = {0};
+    static float got[3 * PLANE];
+    int mirrored = 0;
+    for (uint32_t item = 0; item < 400; item++) {
+        int first = 0;
+        for (uint64_t epoch = 0; epoch < 5; epoch++) {
+            assert_int_equal(sample_to_input(&sample, &s.p, &s.a, 5, epoch, item, got, &err), 0);
+            int flip = is_shift(got, 0, 0, 1);
+            assert_true(flip || is_shift(got, 0, 0, 0));
+            first = epoch == 0 ? flip : first;
+            assert_int_equal(flip, first ^ (int)(epoch & 1));
+        }
+        mirrored += first;
+    }
+    assert_true(mirrored > 150 && mirrored < 250);
+}
+
 /* Padding wider than the picture may leave nothing of it. */
 static void wide_padding(void **state) {
     (void)state;
@@ -422,6 +479,8 @@ int main(void) {
         cmocka_unit_test(settings),
         cmocka_unit_test(darknet_keys),
         cmocka_unit_test(flip_and_crop),
+        cmocka_unit_test(crop_fill_reflect),
+        cmocka_unit_test(alternate_flip),
         cmocka_unit_test(wide_padding),
         cmocka_unit_test(padding_is_normalized),
         cmocka_unit_test(chance),

@@ -140,6 +140,41 @@ static void shuffled(void **state) {
     free(fake);
 }
 
+/* used: each epoch hands out so many of its order's samples, whole batches of them; a resume finds its place. */
+static void part_of_an_epoch(void **state) {
+    (void)state;
+    struct fake *fake = fake_make(23);
+    struct loader_options options = options_of(fake, 5);
+    options.shuffle = options.endless = 1;
+    options.used = 20;
+    struct loader *loader = make(&options);
+    float whole[2][20], rest[20];
+    for (int epoch = 0; epoch < 2; epoch++) {
+        for (int b = 0; b < 4; b++) {
+            struct batch *batch = next(loader);
+            assert_int_equal(batch->count, 5);
+            for (int i = 0; i < 5; i++) {
+                whole[epoch][5 * b + i] = batch->input[2 * i];
+            }
+        }
+        assert_null(next(loader));
+    }
+    loader_free(loader);
+    options.epoch = 1;
+    options.start = 10;
+    loader = make(&options);
+    for (int b = 2; b < 4; b++) {
+        struct batch *batch = next(loader);
+        for (int i = 0; i < 5; i++) {
+            rest[5 * b + i] = batch->input[2 * i];
+        }
+    }
+    assert_memory_equal(rest + 10, whole[1] + 10, 10 * sizeof *rest);
+    assert_null(next(loader));
+    loader_free(loader);
+    free(fake);
+}
+
 /* Writes down everything that comes, up to `most` batches and ends of epochs. */
 static size_t record(struct loader *loader, float *to, int most) {
     size_t count = 0;
@@ -422,6 +457,7 @@ int main(void) {
         cmocka_unit_test(in_order),
         cmocka_unit_test(targets),
         cmocka_unit_test(shuffled),
+        cmocka_unit_test(part_of_an_epoch),
         cmocka_unit_test(any_threads),
         cmocka_unit_test(any_threads_pictures),
         cmocka_unit_test(resumes),

@@ -132,7 +132,7 @@ static void follows(const char *case_name, const char *net, enum dtype dtype, do
             }
             put(&b, b.values[i].grad, scaled, sizes[i]);
         }
-        double norm = optimizer_step(&b.optimizer, &b.exec, (double)rates[step], scale, (uint64_t)step);
+        double norm = optimizer_step(&b.optimizer, &b.exec, (double)rates[step], scale, (uint64_t)step, 0);
         assert_true(fabs(norm - sqrt(squares)) < 1e-6 * norm);
         if ((step + 1) % EVERY == 0) {
             double error = error_at(&b, case_name, step / EVERY);
@@ -184,14 +184,14 @@ static void leaves_weights_alone(void **state) {
     }
     put(&b, b.values[0].grad, ones, sizes[0]);
     ((float *)b.values[2].grad)[3] = INFINITY;
-    assert_false(isfinite(optimizer_step(&b.optimizer, &b.exec, 0.1, 1, 0)));
+    assert_false(isfinite(optimizer_step(&b.optimizer, &b.exec, 0.1, 1, 0, 0)));
     ((float *)b.values[2].grad)[3] = NAN;
-    assert_false(isfinite(optimizer_step(&b.optimizer, &b.exec, 0.1, 1, 0)));
+    assert_false(isfinite(optimizer_step(&b.optimizer, &b.exec, 0.1, 1, 0, 0)));
     for (size_t i = 0; i < VALUES; i++) {
         assert_memory_equal(b.values[i].data, ones, sizes[i] * sizeof(float));
     }
     ((float *)b.values[2].grad)[3] = 0;
-    assert_true(fabs(optimizer_step(&b.optimizer, &b.exec, 0.1, 1, 0) - sqrt(12)) < 1e-12);
+    assert_true(fabs(optimizer_step(&b.optimizer, &b.exec, 0.1, 1, 0, 0) - sqrt(12)) < 1e-12);
     assert_true(get(&b, b.values[0].data, 0) < 1);
     bench_free(&b);
 }
@@ -204,7 +204,7 @@ static void decays_what_it_should(void **state) {
         for (size_t i = 0; i < VALUES; i++) {
             put(&b, b.values[i].data, (const float[]){1}, 1);
         }
-        optimizer_step(&b.optimizer, &b.exec, 0.1, 1, 0);
+        optimizer_step(&b.optimizer, &b.exec, 0.1, 1, 0, 0);
         assert_true(fabs(get(&b, b.values[0].data, 0) - 0.95) < 1e-6);
         assert_true(fabs(get(&b, b.values[1].data, 0) - (all ? 0.95 : 1)) < 1e-6);
         assert_true(fabs(get(&b, b.values[2].data, 0) - 0.995) < 1e-6);
@@ -224,7 +224,7 @@ static void layers_say_their_own(void **state) {
     for (size_t i = 0; i < VALUES; i++) {
         put(&b, b.values[i].data, (const float[]){-1, 0, 3}, 3);
     }
-    optimizer_step(&b.optimizer, &b.exec, 0.1, 1, 0);
+    optimizer_step(&b.optimizer, &b.exec, 0.1, 1, 0, 0);
     const double decayed = -1 + 0.1 * (0.5 + 0.25), norm_weight = 3 - 0.1 * (1.5 + 0.25);
     double shrink = 2 / sqrt(decayed * decayed + norm_weight * norm_weight);
     assert_true(fabs(get(&b, b.values[0].data, 0) - decayed * shrink) < 1e-6);

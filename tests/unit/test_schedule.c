@@ -78,6 +78,18 @@ static void sgdr_restarts(void **state) {
     rate_is("learning_rate=0.4\npolicy=sgdr\nsgdr_cycle=1\nsgdr_mult=1.5", 0, 2000000000, 0);
 }
 
+/* airbench's: 0.2 at the first step, 1 at floor(0.23 * 100), towards 0.07 at 100. */
+static void triangle(void **state) {
+    (void)state;
+    static const char net[] = "learning_rate=2\npolicy=triangle\nstart_factor=0.2\npeak=0.235\nend_factor=0.07";
+    rate_is(net, 100, 1, 0.4);
+    rate_is(net, 100, 13, 2 * (0.2 + 0.8 * 12 / 23));
+    rate_is(net, 100, 24, 2);
+    rate_is(net, 100, 100, 2 * (1 - 0.93 * 76 / 77));
+    rate_is("learning_rate=2\npolicy=triangle\npeak=0", 4, 1, 2);
+    rate_is("learning_rate=2\npolicy=triangle\npeak=1\nstart_factor=0", 4, 4, 1.5);
+}
+
 static void warm_ups(void **state) {
     (void)state;
     rate_is("learning_rate=0.3\nburn_in=100\npower=2", 0, 50, 0.3 * 0.25);
@@ -180,7 +192,8 @@ static void refuses_what_makes_no_sense(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(darknets_policies), cmocka_unit_test(sgdr_restarts),   cmocka_unit_test(warm_ups),
+        cmocka_unit_test(darknets_policies), cmocka_unit_test(sgdr_restarts),   cmocka_unit_test(triangle),
+        cmocka_unit_test(warm_ups),
         cmocka_unit_test(random_repeats),    cmocka_unit_test(equal_pytorch),   cmocka_unit_test(stays_in_bounds),
         cmocka_unit_test(refuses_what_makes_no_sense),
     };
