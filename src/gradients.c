@@ -26,11 +26,17 @@ static void cut(struct section *s, const char *key, long most) {
     config_put(s, key, text);
 }
 
+static void forgo(struct section *s, const char *key) {
+    for (size_t i = 0; i < s->count; i++)
+        if (!strcmp(s->entries[i].key, key)) config_put(s, key, "0");
+}
+
 void gradients_shrink(struct config *config) {
     for (size_t i = 0; i < config->count; i++) {
         cut(&config->sections[i], "filters", GRADIENTS_MOST_FILTERS);
         cut(&config->sections[i], "output", GRADIENTS_MOST_OUTPUTS);
         cut(&config->sections[i], "time_steps", GRADIENTS_MOST_STEPS);
+        forgo(&config->sections[i], "whitening");   /* it wants data, and filters for every direction */
     }
 }
 
