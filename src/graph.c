@@ -252,6 +252,12 @@ int graph_build(struct graph *graph, struct config *config, struct err *err) {
     return read_carry(graph, err);
 }
 
+int graph_reads_symbols(const struct graph *graph) {
+    for (int i = 0; i < graph->node_count; i++)
+        if (graph->nodes[i].symbols) return 1;
+    return 0;
+}
+
 void graph_free(struct graph *graph) {
     for (int i = 0; i < graph->node_count; i++) {
         for (int j = 0; j < graph->nodes[i].slot_count; j++) free(graph->nodes[i].slots[j].init.values);

@@ -61,6 +61,7 @@ struct node {
     double flops;                 /* forward, one sample; a multiply-add is two */
     int classes;                  /* set by shape() where the node ends a classifier: how many classes it tells apart */
     int consumers;                /* how many nodes read it */
+    int symbols;                  /* set by shape() where it reads the network's input as symbols: numbers that stand for something */
     enum time_kind time;          /* set by shape() where steps depend on one another */
     int learns;                   /* it, or something before it, has an unfrozen parameter: a gradient must reach it */
 };
@@ -94,6 +95,8 @@ void graph_free(struct graph *graph);
 int graph_find_layer(const struct graph *graph, const char *reference, struct err *err);
 /* 1 where chance decides how a parameter starts: 0 where all are given or fixed, so that the network can be used untrained. */
 int graph_starts_by_chance(const struct graph *graph);
+/* Does a node read the network's input as symbols? */
+int graph_reads_symbols(const struct graph *graph);
 /* "<layer>.<suffix>" in buffer. */
 const char *graph_slot_name(const struct graph *graph, const struct node *node, const struct slot *slot, char *buffer, size_t size);
 

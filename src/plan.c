@@ -220,6 +220,7 @@ static void lay_out(struct layout_work *work) {
     plan_output(work);
     plan->input = &plan->tensors[work->tensor_of_node[0]];
     plan->input->external = plan->target.kernels->dtype == DTYPE_F32;
+    for (int i = 0; i < plan->op_count; i++) plan->ops[i].input = plan->input;
     mark_learning(work);
     count_consumers(work);
     place_in_place(work);

@@ -39,6 +39,7 @@ struct op {
     struct tensor **in, *out;
     int *add;                   /* per input: its gradient is added to rather than set */
     struct value *slots;        /* node->slot_count */
+    const struct tensor *input; /* the network's */
     /* set by ops->plan(): */
     enum layout in_layout, out_layout;      /* of all inputs; of the output */
     int in_place;               /* may write its output over its input, and its input's gradient over its output's, if nobody else minds */

@@ -168,10 +168,14 @@ struct cell {
     void *extra;                        /* gru, batch x hidden: the third gate's product with h_before, then its gradient */
     void *out; const void *dout;        /* rows of hidden elems, out_stride elems apart: h; the gradient that comes from there (NULL: none) */
     size_t out_stride;
-    void *dh, *dc;                      /* backward, in place: gradient of h, c from the step after -> of c_before; of h_before, as far as it passes the gates by (gru) */
+    const float *symbols;               /* one a row: where it is SYMBOL_PADDING the row's sequence has ended; or NULL */
+    int hold;                           /* what such a row puts out: its state, else zeros */
+    void *dh, *dc;                      /* backward, in place: gradient of h, c from the step after -> of c_before; of h_before, as far as it passes the gates by (gru; with symbols every kind: what comes through the products is to be added) */
 };
 
 /* ---- symbols ---- */
+/* What stands behind the end of a sequence shorter than the others. No symbol: a lookup gives zeros. Recurrent cells keep the state before. */
+#define SYMBOL_PADDING (-2.0F)
 struct lookup {
     size_t rows, count, width;          /* of symbols; how many kinds; of a vector */
     const void *ids; const float *exact;/* rows elems; or floats where exact isn't NULL */

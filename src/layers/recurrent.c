@@ -34,6 +34,7 @@ int recurrent_shape(struct node *node, enum cell_kind kind, int gates, struct er
         .directions = 1 + config_bool(s, "bidirectional"),
         .last = config_choice(s, "sequence") == 1,
     };
+    own->ends = graph_reads_symbols(node->graph) && in.t == node->graph->input.t;
     if ((double)gates * own->hidden * fmax(own->hidden, own->inputs) > 2147483647.0) {
         return node_refuse(node, "output", err, "%d units with %d inputs: the weights are too large", own->hidden,
                            own->inputs);

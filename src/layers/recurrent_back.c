@@ -23,7 +23,7 @@ static int blocks_of(const struct recurrent_pass *p, int t, struct block blocks[
     return is_gru ? 2 : 1;
 }
 
-/* dh of the step before: through the products, on top of what the cell of a gru left there. */
+/* dh of the step before: through the products, on top of what the cell left there (gru; and where sequences end). */
 static void state_back(const struct recurrent_pass *p, int t) {
     const struct recurrent *own = p->own;
     size_t hidden = (size_t)own->hidden;
@@ -31,7 +31,7 @@ static void state_back(const struct recurrent_pass *p, int t) {
     int count = blocks_of(p, t, blocks);
     for (int i = 0; i < count; i++) {
         const char *weight = (const char *)p->slots[SLOT_WEIGHT_HH].data + (size_t)blocks[i].first * hidden * p->real;
-        struct gemm g = {.add = count > 1,
+        struct gemm g = {.add = count > 1 || own->ends,
                          .m = p->exec->batch,
                          .n = own->hidden,
                          .k = blocks[i].columns,

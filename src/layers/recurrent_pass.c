@@ -81,6 +81,8 @@ struct cell pass_cell_at(const struct recurrent_pass *p, int t) {
         .c = is_lstm ? pass_state_at(p, p->c, t, 1) : NULL,
         .extra = own->kind == CELL_GRU ? p->extra + (size_t)t * pass_state(p) * p->real : NULL,
         .out_stride = (size_t)own->hidden * (size_t)own->directions,
+        .symbols = own->ends ? p->op->input->exact + (size_t)t * p->batch : NULL,
+        .hold = own->last,
         .dh = p->dh,
         .dc = p->dc,
     };

@@ -17,6 +17,7 @@ enum { SLOT_WEIGHT_IH, SLOT_WEIGHT_HH, SLOT_BIAS_IH, SLOT_BIAS_HH, SLOTS };
 struct recurrent {
     enum cell_kind kind;
     int gates, steps, inputs, hidden, directions, last;
+    int ends;           /* sequences may end before the last step: the network's input is symbols, a step of it one of ours */
 };
 
 /* Of what is kept of one direction, in reals. */

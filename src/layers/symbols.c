@@ -10,6 +10,7 @@ int symbols_shape(struct node *node, int width, struct err *err) {
                            shape_text(in, text));
     }
     node->out = (struct shape){in.t, width, 1, 1};
+    node->symbols = node->in[0] == 0;
     return 0;
 }
 

@@ -13,13 +13,14 @@ struct row {
     const elem *dout;
 };
 
+static const size_t gates_of[] = {[CELL_TANH] = 1, [CELL_RELU] = 1, [CELL_LSTM] = 4, [CELL_GRU] = 3};
+
 static void *at(const void *base, size_t offset) {
     return base == NULL ? NULL : (char *)(uintptr_t)base + offset;
 }
 
 static struct row row_of(const struct cell *cell, size_t i) {
-    static const size_t gates[] = {[CELL_TANH] = 1, [CELL_RELU] = 1, [CELL_LSTM] = 4, [CELL_GRU] = 3};
-    size_t n = cell->hidden, one = i * n * sizeof(real), all = one * gates[cell->kind],
+    size_t n = cell->hidden, one = i * n * sizeof(real), all = one * gates_of[cell->kind],
            of_out = i * cell->out_stride * sizeof(elem);
     return (struct row){
         .n = n,
@@ -100,12 +101,47 @@ static void gru_row(const struct row *row) {
     }
 }
 
+/* ---- sequences that have ended ---- */
+
+static int has_ended(const struct cell *cell, size_t i) {
+    return cell->symbols != NULL && cell->symbols[i] <= SYMBOL_PADDING && cell->symbols[i] >= SYMBOL_PADDING;
+}
+
+static void pass_by(const struct row *r, int hold) {
+    for (size_t j = 0; j < r->n; j++) {
+        r->h[j] = r->h_before[j];
+        if (r->c != NULL) {
+            r->c[j] = r->c_before[j];
+        }
+        if (r->out != NULL) {
+            STORE(r->out, j, hold ? r->h[j] : 0);
+        }
+    }
+}
+
+/* No gate had a part in it; dh and dc go on to the step before. */
+static void pass_by_back(const struct row *r, size_t gates, int hold) {
+    for (size_t j = 0; r->dout != NULL && hold && j < r->n; j++) {
+        r->dh[j] += LOAD(r->dout, j);
+    }
+    for (size_t j = 0; j < gates * r->n; j++) {
+        r->gates[j] = 0;
+    }
+    for (size_t j = 0; r->extra != NULL && j < r->n; j++) {
+        r->extra[j] = 0;
+    }
+}
+
 static void forward_range(void *job, size_t begin, size_t end) {
     static void (*const rows[])(const struct row *) = {
         [CELL_TANH] = tanh_row, [CELL_RELU] = relu_row, [CELL_LSTM] = lstm_row, [CELL_GRU] = gru_row};
     const struct cell *cell = job;
     for (size_t i = begin; i < end; i++) {
         struct row r = row_of(cell, i);
+        if (has_ended(cell, i)) {
+            pass_by(&r, cell->hold);
+            continue;
+        }
         rows[cell->kind](&r);
         for (size_t j = 0; r.out != NULL && j < r.n; j++) {
             STORE(r.out, j, r.h[j]);
@@ -175,10 +211,17 @@ static void backward_range(void *job, size_t begin, size_t end) {
     const struct cell *cell = job;
     for (size_t i = begin; i < end; i++) {
         struct row r = row_of(cell, i);
+        if (has_ended(cell, i)) {
+            pass_by_back(&r, gates_of[cell->kind], cell->hold);
+            continue;
+        }
         for (size_t j = 0; r.dout != NULL && j < r.n; j++) {
             r.dh[j] += LOAD(r.dout, j);
         }
         rows[cell->kind](&r);
+        for (size_t j = 0; cell->symbols != NULL && cell->kind != CELL_GRU && j < r.n; j++) {
+            r.dh[j] = 0;
+        }
     }
 }
 
