@@ -148,7 +148,9 @@ static double mean_loss(const struct progress_state *s) {
 }
 
 static double top1(const struct trainer *t) {
-    return t->model->graph.classes > 0 ? (double)t->state.epoch_correct / ((double)t->state.epoch_seen * (double)t->answers) : (double)NAN;
+    /* A sum of weights that all are 1 counts the answers that have a label: of texts some steps have none. */
+    double answers = t->class_weights == NULL ? t->state.epoch_weight : (double)t->state.epoch_seen * (double)t->answers;
+    return t->model->graph.classes > 0 ? (double)t->state.epoch_correct / answers : (double)NAN;
 }
 
 /* The live line of a terminal. */

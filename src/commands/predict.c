@@ -10,6 +10,7 @@
 static const struct flag flags[] = {
     {"model", 'm', FLAG_TEXT, "MODEL", 0, 0, 1, "Model, or config with -w; several: an ensemble (default: $DLCLI_MODEL, else runs/last/best.safetensors)."},
     {"weights", 'w', FLAG_TEXT, "FILE", 0, 0, 0, "Weights for a config."},
+    {"text", 0, FLAG_TEXT, "TEXT", 0, 0, 1, "A text to classify or to tag, beside or in place of INPUT. Repeatable."},
     {"top", 0, FLAG_INT, "K", 1, 1000000, 0, "Classes to name (default: 5, or all where there are fewer)."},
     {"layer", 0, FLAG_TEXT, "LAYER", 0, 0, 0, "Put out this layer, by name or index, in place of the network's output."},
     {"output", 'o', FLAG_TEXT, "FILE.npy|.png|.svg", 0, 0, 0, "Write what is put out as float32 .npy, N first; or as a picture (see above)."},
@@ -46,6 +47,34 @@ static void name_input(struct json *j, const struct place *place) {
     if (place->row >= 0) json_int(j, "row", place->row);
 }
 
+static void json_tags(struct json *j, const struct batcher *b, const struct place *place, const float *values) {
+    struct tags tags = tags_begin(b, place, values);
+    struct text symbol = {0};
+    char buffer[16];
+    size_t best;
+    json_open(j, "tags", '[');
+    while (tags_next(&tags, &symbol, &best)) {
+        json_open(j, NULL, '{');
+        json_text(j, "symbol", symbol.text);
+        json_text(j, "class", class_name(&b->members[0].model, (int)best, buffer));
+        json_int(j, "index", (long long)best);
+        json_real(j, "probability", tags.probability);
+        json_close(j, '}');
+    }
+    json_close(j, ']');
+    text_free(&symbol);
+}
+
+static void table_tags(struct saying *s, const struct batcher *b, const struct place *place, const float *values) {
+    struct tags tags = tags_begin(b, place, values);
+    struct text symbol = {0};
+    char buffer[16];
+    size_t best;
+    while (tags_next(&tags, &symbol, &best)) text_add(&s->line, " %s/%s", symbol.text, class_name(&b->members[0].model, (int)best, buffer));
+    text_add(&s->line, "\n");
+    text_free(&symbol);
+}
+
 static void json_line(struct saying *s, const struct batcher *b, const struct place *place, const float *values) {
     struct json j = {s->line, 0};
     const struct model *model = &b->members[0].model;
@@ -63,6 +92,8 @@ static void json_line(struct saying *s, const struct batcher *b, const struct pl
             json_close(&j, '}');
         }
         json_close(&j, ']');
+    } else if (says_tags(b, place)) {
+        json_tags(&j, b, place, values);
     } else {
         json_open(&j, "output", '[');
         for (size_t i = 0; i < b->width; i++) json_real(&j, NULL, values[i]);
@@ -78,6 +109,10 @@ static void table_lines(struct saying *s, const struct batcher *b, const struct 
     char buffer[16];
     if (place->row >= 0) text_add(&s->line, "%s[%ld]:", place->name, place->row);
     else text_add(&s->line, "%s:", place->name);
+    if (says_tags(b, place)) {
+        table_tags(s, b, place, values);
+        return;
+    }
     if (!says_classes(b)) {
         for (size_t i = 0; i < b->width; i++) text_add(&s->line, " %.6g", (double)values[i]);
         text_add(&s->line, "\n");
@@ -125,7 +160,7 @@ static int write_output(const struct batcher *b, const struct saying *s, struct 
 
 /* The only input that can't be read is found before work began; some of several are failures of the work. Names on stdin may be none. */
 static int judge(const struct batcher *b, struct err *err) {
-    const char *first = b->context->args.operands[0];
+    const char *first = b->context->args.operand_count ? b->context->args.operands[0] : "-";
     if (!b->done && !b->failed && strcmp(first, "-")) return err_add(err, STATUS_REFUSED, "%s: holds nothing to predict", first);
     if (!b->failed) return 0;
     if (b->done + b->failed == 1) {
@@ -137,11 +172,11 @@ static int judge(const struct batcher *b, struct err *err) {
 
 static int run(struct context *context, struct err *err) {
     const struct args *args = &context->args;
-    if (context_operands(context, 1, (size_t)-1, "something to predict: dlcli predict image.png", err)) return -1;
+    if (context_operands(context, flags_many(args, "text", 0) ? 0 : 1, (size_t)-1, "something to predict: dlcli predict image.png", err)) return -1;
     struct saying s = {.output = flags_text(args, "output"), .top = (int)flags_int(args, "top", 5)};
     if (flags_text(args, "layer") && !s.output && !context->json && flags_text(args, "top")) return err_add(err, STATUS_REFUSED, "--top and --layer exclude each other");
     int one = args->operand_count == 1 && strcmp(args->operands[0], "-") && !file_is_folder(args->operands[0]);
-    int batch = (int)flags_int(args, "batch", one && !strstr(args->operands[0], ".npy") ? 1 : 32);
+    int batch = (int)flags_int(args, "batch", one && !strstr(args->operands[0], ".npy") && !strstr(args->operands[0], ".t") ? 1 : 32);
     struct batcher b = {.say = say, .say_arg = &s};
     int bad = batcher_open(&b, context, batch, flags_text(args, "layer"), err);
     if (!bad) progress_warn(&context->progress, err);
@@ -155,11 +190,12 @@ static int run(struct context *context, struct err *err) {
 
 const struct command command_predict = {
     .name = "predict",
-    .synopsis = "predict INPUT... [-m MODEL] [--top K] [--layer LAYER] [--output FILE.npy|.png|.svg]",
-    .summary = "classify pictures and arrays; or put out any layer",
+    .synopsis = "predict INPUT...|--text TEXT [-m MODEL] [--top K] [--layer LAYER] [--output FILE.npy|.png|.svg]",
+    .summary = "classify pictures, arrays and texts; or put out any layer",
     .help = "INPUT is a picture (PNG, JPEG, BMP, GIF, PNM, TGA, told by content), a folder of them, a .npy array (N,C,H,W or N,D: fed to the\n"
-            "network as it is), or - for names on stdin. Pictures go through the model's own preprocessing. What can't be read is reported,\n"
-            "the rest is done, and the exit status is 1.\n"
+            "network as it is), a .csv table (a row an input), a .txt or .tsv (a line a text, up to a tab), or - for names on stdin. Pictures go\n"
+            "through the model's own preprocessing, texts through its vocabulary. What can't be read is reported, the rest is done, and the exit\n"
+            "status is 1.\n"
             "--output FILE.png or .svg draws: what an autoencoder gives back below what it was given; the points of a table and the curve of a\n"
             "regression of one variable; else, and with --layer, a tile a map.",
     .examples = "dlcli predict image.png\n"
@@ -168,6 +204,7 @@ const struct command command_predict = {
                 "dlcli predict x.npy -m model.safetensors --layer conv2 --output y.npy\n"
                 "dlcli predict cat.png --layer conv1 --output maps.png\n"
                 "dlcli predict cfg/course/data/sin.csv -m runs/approximate-sin/best.safetensors --output fit.png\n"
+                "dlcli predict --text 'for i in range(10):' -m runs/classify-lines/best.safetensors\n"
                 "dlcli predict dog.jpg -m cfg/imagenet/squeezenet.cfg -w squeezenet1_0.safetensors",
     .flags = flags,
     .run = run,

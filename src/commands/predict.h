@@ -5,12 +5,19 @@
 #include "commands/command.h"
 #include "preprocess.h"
 #include "sources/csv.h"
+#include "sources/vocabulary.h"
 
-/* One network of an ensemble, with its own way to see a picture. */
-struct member { struct model model; struct preprocess preprocess; float *input, *turned; };   /* turned: sequences, steps outermost */
+/* How a model reads texts; names NULL: it doesn't. */
+struct reader { char **names; int count; struct vocabulary vocabulary; };
+/* 1 where it does. reader_close either way. */
+int reader_open(struct reader *reader, const struct model *model);
+void reader_close(struct reader *reader);
 
-/* A place in the batch: a picture to decode, or a row of an array that lies in the inputs already. */
-struct place { char *name; long row; char *error; };   /* row -1: a picture; error: why it can't be used */
+/* One network of an ensemble, with its own way to see a picture or a text. */
+struct member { struct model model; struct preprocess preprocess; struct reader reader; float *input, *turned; };   /* turned: sequences, steps outermost */
+
+/* A place in the batch: a picture to decode, or a row of an array or a text that lies in the inputs already. */
+struct place { char *name; long row; char *error, *text; };   /* row -1: not one of several in a file; error: why it can't be used */
 
 struct batcher {
     struct context *context;
@@ -29,6 +36,9 @@ void batcher_close(struct batcher *b);
 /* Adds an input; runs the batch when it is full. */
 int batcher_add_image(struct batcher *b, const char *path, struct err *err);
 int batcher_add_row(struct batcher *b, const char *name, long row, const float *values, struct err *err);
+int batcher_add_place(struct batcher *b, struct place place, struct err *err);   /* the inputs are filled; texts are taken over */
+/* row: the line from 0, or -1. What is longer than the network reads is cut. */
+int batcher_add_text(struct batcher *b, const char *name, long row, const char *text, struct err *err);
 /* Something that can't even be begun: reported in its turn. */
 int batcher_add_error(struct batcher *b, const char *name, const char *why, struct err *err);
 int batcher_run(struct batcher *b, struct err *err);
@@ -36,6 +46,16 @@ int batcher_run(struct batcher *b, struct err *err);
 /* The rows of a csv file. What keeps the file as a whole from being used is left in `why`; -1 with err ends. Only for
  * ensembles whose members have inputs of one size: rows are the first member's. */
 int feed_table(struct batcher *b, const char *path, struct err *why, struct err *err);
+
+/* The lines of a text, up to a tab. What keeps the file as a whole from being used is left in `why`; -1 with err ends. */
+int feed_text(struct batcher *b, const char *path, struct err *why, struct err *err);
+
+/* Is the answer to that text a class for each of its symbols? */
+int says_tags(const struct batcher *b, const struct place *place);
+/* They are gone through: the next symbol's name, its likeliest class, and `probability`. 0 at the end. */
+struct tags { const char *text; enum unit unit; const float *values; size_t classes, left; float probability; };
+struct tags tags_begin(const struct batcher *b, const struct place *place, const float *values);
+int tags_next(struct tags *tags, struct text *symbol, size_t *best);
 
 /* A csv file read as the model's [data] says: which columns go in, and how they are normalized. */
 struct table {

@@ -17,6 +17,7 @@ static int open_member(struct batcher *b, const char *path, int batch, const cha
     if (layer && (options.keep_layer = graph_find_layer(&m->model.graph, layer, err)) < 0) return -1;
     if (model_plan(&m->model, &options, context->seed, err)) return -1;
     b->layer = options.keep_layer;
+    reader_open(&m->reader, &m->model);
     int resolved = preprocess_read(&m->preprocess, m->model.graph.data, m->model.graph.input, err);
     if (resolved < 0) return -1;
     if (resolved > 0) err_warn(err, "%s: mean or std is `auto` and nothing was trained yet: pictures are not normalised", path);
@@ -54,6 +55,7 @@ int batcher_open(struct batcher *b, struct context *context, int batch, const ch
 
 void batcher_close(struct batcher *b) {
     for (int i = 0; i < b->member_count; i++) {
+        reader_close(&b->members[i].reader);
         model_close(&b->members[i].model);
         free(b->members[i].input);
         free(b->members[i].turned);
@@ -61,6 +63,7 @@ void batcher_close(struct batcher *b) {
     for (int i = 0; i < b->count; i++) {
         free(b->places[i].name);
         free(b->places[i].error);
+        free(b->places[i].text);
     }
     free(b->members);
     free(b->places);
@@ -74,7 +77,7 @@ static void decode_place(void *arg, int i, int thread) {
     (void)thread;
     struct batcher *b = arg;
     struct place *place = &b->places[i];
-    if (place->row >= 0 || place->error) return;
+    if (place->row >= 0 || place->error || place->text) return;
     struct err err = {0};
     struct image image = {0};
     int channels = 0, bad = 0;
@@ -140,21 +143,22 @@ int batcher_run(struct batcher *b, struct err *err) {
         bad = bad || b->say(b, place, place->error ? NULL : b->output + (size_t)i * b->width, err);
         free(place->name);
         free(place->error);
+        free(place->text);
         *place = (struct place){0};
     }
     b->count = 0;
     return bad ? -1 : context_stopped(b->context, err);
 }
 
-static int add(struct batcher *b, struct place place, struct err *err) {
+int batcher_add_place(struct batcher *b, struct place place, struct err *err) {
     b->places[b->count++] = place;
     return b->count == b->room ? batcher_run(b, err) : 0;
 }
 
-int batcher_add_image(struct batcher *b, const char *path, struct err *err) { return add(b, (struct place){mem_copy(path), -1, NULL}, err); }
+int batcher_add_image(struct batcher *b, const char *path, struct err *err) { return batcher_add_place(b, (struct place){mem_copy(path), -1, NULL, NULL}, err); }
 
 int batcher_add_error(struct batcher *b, const char *name, const char *why, struct err *err) {
-    return add(b, (struct place){mem_copy(name), -1, mem_copy(why)}, err);
+    return batcher_add_place(b, (struct place){mem_copy(name), -1, mem_copy(why), NULL}, err);
 }
 
 int batcher_add_row(struct batcher *b, const char *name, long row, const float *values, struct err *err) {
@@ -162,5 +166,5 @@ int batcher_add_row(struct batcher *b, const char *name, long row, const float *
         size_t width = input_width(&b->members[m]);
         memcpy(b->members[m].input + (size_t)b->count * width, values, width * sizeof *values);
     }
-    return add(b, (struct place){mem_copy(name), row, NULL}, err);
+    return batcher_add_place(b, (struct place){mem_copy(name), row, NULL, NULL}, err);
 }

@@ -1,4 +1,4 @@
-/* Where predict's inputs come from: pictures, folders of them, .npy arrays, and names on stdin, taken as they arrive. */
+/* Where predict's inputs come from: texts, pictures, folders of them, .npy arrays, and names on stdin, taken as they arrive. */
 #include <dirent.h>
 #include <errno.h>
 #include <poll.h>
@@ -31,6 +31,12 @@ static int feed_rows(struct batcher *b, const char *path, struct err *err) {
         if (shape_count(b->members[m].model.graph.input) != shape_count(b->members[0].model.graph.input))
             err_add(&why, STATUS_FAILED, "%s: the models' inputs differ in size", path);
     int bad = why.count ? 0 : feed_table(b, path, &why, err);
+    return why.count ? add_refused(b, path, &why, err) : bad;
+}
+
+static int feed_lines(struct batcher *b, const char *path, struct err *err) {
+    struct err why = {0};
+    int bad = feed_text(b, path, &why, err);
     return why.count ? add_refused(b, path, &why, err) : bad;
 }
 
@@ -78,6 +84,7 @@ enum { MOST_DEPTH = 32 };
 static int feed_path(struct batcher *b, const char *path, int depth, struct err *err) {
     if (file_is_folder(path)) return depth > MOST_DEPTH ? batcher_add_error(b, path, "folders are nested too deep", err) : feed_folder(b, path, depth, err);
     if (has_suffix(path, ".csv")) return feed_rows(b, path, err);
+    if (has_suffix(path, ".txt") || has_suffix(path, ".tsv")) return feed_lines(b, path, err);
     return has_suffix(path, ".npy") ? feed_array(b, path, err) : batcher_add_image(b, path, err);
 }
 
@@ -116,6 +123,7 @@ static int feed_names(struct batcher *b, char end, struct err *err) {
 int inputs_feed(struct batcher *b, char end, struct err *err) {
     const struct args *args = &b->context->args;
     int bad = 0;
+    for (size_t i = 0; flags_many(args, "text", i) && !bad; i++) bad = batcher_add_text(b, flags_many(args, "text", i), -1, flags_many(args, "text", i), err);
     for (size_t i = 0; i < args->operand_count && !bad; i++)
         bad = !strcmp(args->operands[i], "-") ? feed_names(b, end, err) : feed_path(b, args->operands[i], 0, err);
     return bad || batcher_run(b, err) ? -1 : 0;

@@ -154,6 +154,16 @@ static int fill_set(struct dataset *set, struct source *source, enum split split
     return 0;
 }
 
+/* Symbols that the layer which reads the input tells apart; 0 where none reads symbols. */
+static int symbol_room(const struct graph *graph) {
+    for (int i = 0; i < graph->node_count; i++) {
+        if (graph->nodes[i].symbols) {
+            return (int)config_int(graph->nodes[i].section, "size");
+        }
+    }
+    return 0;
+}
+
 /* Steps that the network answers at (tests give graphs that have no nodes). */
 static int answers_of(const struct graph *graph) {
     return graph->node_count > 0 ? graph->nodes[graph->output].out.t : 1;
@@ -177,6 +187,9 @@ static int open_source(struct opening *o, enum split split, const char *key, int
                               .answers = answers_of(o->graph),
                               .streams = net_mini_batch(o->graph->net),
                               .valid = o->valid,
+                              .symbol_room = symbol_room(o->graph),
+                              .symbols = names_copy(o->data->symbols, o->data->symbol_count),
+                              .symbol_count = o->data->symbol_count,
                               .classes = o->given};
     source->class_names = names_copy(o->names, o->given);
     o->data->open[split] = 1;
@@ -187,6 +200,10 @@ static int open_source(struct opening *o, enum split split, const char *key, int
     }
     if (o->ops->open(source, split, o->err) != 0) {
         return -1;
+    }
+    if (o->data->symbols == NULL && source->symbols != NULL) {
+        o->data->symbols = names_copy(source->symbols, source->symbol_count);
+        o->data->symbol_count = source->symbol_count;
     }
     if (gives_back(o)) {
         source->gives_back = 1;
@@ -324,6 +341,9 @@ static int read_settings(struct opening *o, const char *spec) {
     if (result == 0 && config_given(data->section, "target") && !gives_back(o) && o->ops != &source_csv) {
         result = config_refuse(data->section, "data", "target", o->err, "columns are for source=csv: want input");
     }
+    if (config_given(data->section, "vocabulary")) {
+        names_parse(config_text(data->section, "vocabulary"), &data->symbols, &data->symbol_count);
+    }
     result = read_valid(o) == 0 ? result : -1;
     result = read_classes(o) == 0 ? result : -1;
     result = preprocess_read(&data->preprocess, data->section, o->graph->input, o->err) >= 0 ? result : -1;
@@ -367,6 +387,7 @@ void data_close(struct data *data) {
         if (data->open[split]) {
             source->ops->close(source);
             names_free(source->class_names, source->classes);
+            names_free(source->symbols, source->symbol_count);
             free(source->path);
         }
         free(data->sets[split].items);
@@ -376,6 +397,7 @@ void data_close(struct data *data) {
     }
     free(data->normalize);
     names_free(data->class_names, data->classes);
+    names_free(data->symbols, data->symbol_count);
     config_free(&data->made);
     *data = (struct data){0};
 }

@@ -4,7 +4,7 @@
 
 const struct key keys_data[] = {
     /* where from */
-    {"source", KEY_CHOICE, NULL, 0, 0, "cifar10|cifar100|mnist|images|list|synthetic|text|csv", NULL, "Format of the data set."},
+    {"source", KEY_CHOICE, NULL, 0, 0, "cifar10|cifar100|mnist|images|list|synthetic|text|csv|tsv", NULL, "Format of the data set."},
     {"path", KEY_TEXT, NULL, 0, 0, NULL, "train",
      "Folder or file of the training data, and of the test data where the format has both."},
     {"test", KEY_TEXT, NULL, 0, 0, NULL, NULL, "Folder or file of the test data."},
@@ -13,7 +13,10 @@ const struct key keys_data[] = {
      "seed; of a text, so many symbols at its end."},
     {"classes", KEY_TEXT, NULL, 0, 0, NULL, "names",
      "Classes: how many, a comma list of names, or a file of names, one a line."},
-    {"unit", KEY_CHOICE, "char", 0, 0, "char|byte", NULL, "source=text: what a symbol is: a UTF-8 character, or a byte."},
+    {"unit", KEY_CHOICE, "char", 0, 0, "char|byte|word", NULL,
+     "source=text and tsv: what a symbol is: a UTF-8 character, or a byte; tsv: or a word (what stands between spaces)."},
+    {"vocabulary", KEY_TEXT, NULL, 0, 0, NULL, NULL,
+     "source=tsv: the names of the symbols, a comma list: written into the model by training."},
     {"count", KEY_INT, "1000", 1, 2147483647, NULL, NULL,
      "source=synthetic: how many training samples; a quarter as many for tests."},
     /* tables */

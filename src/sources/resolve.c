@@ -92,6 +92,12 @@ void data_resolve(const struct data *data, struct section *section) {
             break;
         }
     }
+    if (data->symbols != NULL) {
+        struct text symbols = {0};
+        names_write(data->symbols, data->symbol_count, &symbols);
+        config_put(section, "vocabulary", symbols.text);
+        text_free(&symbols);
+    }
     if (data->classes == 0) {
         return;
     }

@@ -9,7 +9,7 @@
 #include "sources/parts.h"
 
 const struct source_ops *const source_list[] = {
-    &source_cifar10, &source_cifar100, &source_mnist, &source_images, &source_text_list, &source_synthetic, &source_text, &source_csv, NULL,
+    &source_cifar10, &source_cifar100, &source_mnist, &source_images, &source_text_list, &source_synthetic, &source_text, &source_csv, &source_tsv, NULL,
 };
 
 const struct source_ops *source_find(const char *name) {

@@ -74,11 +74,14 @@ struct source {
     int streams;        /* in: samples of a pass; SOURCE_STREAMS sets how many texts run side by side, at most so many */
     double valid;       /* valid= where it is a number: below 1 a fraction; else 0 */
     int label_count;    /* labels of a sample: 0 means 1 */
+    int symbol_room;    /* symbols that the network's first layer tells apart; 0: it reads none */
+    char **symbols;     /* of texts by name (tsv): the model's, or the training part's; owned; NULL: not known */
+    int symbol_count;
     void *own;
 };
 extern const struct source_ops *const source_list[]; /* in the order of source= in keys_data; NULL at the end */
 extern const struct source_ops source_cifar10, source_cifar100, source_mnist, source_images, source_text_list,
-    source_synthetic, source_text, source_csv;
+    source_synthetic, source_text, source_csv, source_tsv;
 const struct source_ops *source_find(const char *name); /* NULL: none of that name */
 
 extern const struct key keys_data[]; /* the whole [data] section: source, path, splits, preprocessing, augmentation */
@@ -117,6 +120,7 @@ struct data {
     int measured_mean, measured_std; /* they were auto */
     int drop_last;                   /* of training samples: those that fill no batch are left out of the epoch */
     struct csv_affine *normalize;    /* of tables; owned, or NULL */
+    char **symbols; int symbol_count;   /* the vocabulary of texts; owned, or NULL */
     struct preprocess preprocess;
     struct augment augment;
 };

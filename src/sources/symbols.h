@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum unit { UNIT_CHAR, UNIT_BYTE }; /* in the order of [data] unit */
+enum unit { UNIT_CHAR, UNIT_BYTE, UNIT_WORD }; /* in the order of [data] unit; words have names, but no codes */
 enum { SYMBOL_MOST_NAME = 16 };
 
 /* The code at text[0..size), size > 0: returns the bytes it takes, or 0 where they are no UTF-8. */

@@ -129,6 +129,9 @@ static int text_open(struct source *source, enum split split, struct err *err) {
     struct text_source *own = source->own = mem_need(1, sizeof *own);
     unsigned char *bytes = NULL;
     size_t size = 0, count = 0;
+    if (config_choice(source->section, "unit") == UNIT_WORD) {
+        return config_refuse(source->section, "data", "unit", err, "source=text reads characters or bytes: want char or byte");
+    }
     if (file_read(source->path, 1, MOST_BYTES, STATUS_REFUSED, &bytes, &size, err) != 0) {
         return -1;
     }

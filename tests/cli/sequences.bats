@@ -110,3 +110,42 @@ model() { echo "$BATS_FILE_TMPDIR/run/best.safetensors"; }
     [ "$status" = 2 ]
     says "is not UTF-8; unit=byte"
 }
+
+@test "texts with labels: learnt, measured per class, predicted; the vocabulary is in the model" {
+    (cd "$ROOT" && dlcli train cfg/course/classify-lines.cfg -q -o "$BATS_TEST_TMPDIR/c" --epochs 4)
+    (cd "$ROOT" && run --separate-stderr dlcli test "$BATS_TEST_TMPDIR/c/best.safetensors" --json --fail-under top1=0.75
+        holds '.images == 188 and .per_class[0].class == "c" and .per_class[3].images > 20')
+    run -0 --separate-stderr dlcli predict --text 'static int count(struct text *t) {' -m c/best.safetensors --json
+    holds '.top[0].class == "c" and .input == "static int count(struct text *t) {"'
+    printf 'Samples that are read in the order of the set\n\nif [ -z "" ]; then exit 1; fi\tlabel\n' >lines.txt
+    run -0 --separate-stderr dlcli predict lines.txt -m c/best.safetensors --json --top 1
+    [ "$(jq -r .row <<<"$output" | tr '\n' ' ')" = "0 2 " ]
+    [ "$(head -n 1 <<<"$output" | jq -r '.top[0].class')" = english ]
+}
+
+@test "texts with tags: one for each word; unknown words by what stands around them" {
+    (cd "$ROOT" && dlcli train cfg/course/tag-tokens.cfg -q -o "$BATS_TEST_TMPDIR/t" --epochs 6)
+    (cd "$ROOT" && dlcli test "$BATS_TEST_TMPDIR/t/best.safetensors" -q --fail-under top1=0.95)
+    run -0 --separate-stderr dlcli predict --text 'return zzz ( qqq ) + vvv . www ;' -m t/best.safetensors
+    prints 'zzz/call (/sign qqq/name )/sign'
+    prints './sign www/member'
+    run -0 --separate-stderr dlcli predict --text 'return 0 ;' -m t/best.safetensors --json
+    [ "$(jq -c '[.tags[].symbol]' <<<"$output")" = '["return","0",";"]' ]
+    dlcli predict --text 'return 0 ;' -m t/best.safetensors --threads 1 --json >one
+    [ "$(cat one)" = "$output" ]
+}
+
+@test "texts that can't be predicted; a model that reads none" {
+    (cd "$ROOT" && dlcli train cfg/course/tag-tokens.cfg -q -o "$BATS_TEST_TMPDIR/t" --max-batches 1)
+    run -2 --separate-stderr dlcli predict --text '  ' -m t/best.safetensors
+    says 'the text is empty'
+    printf 'a b\nc\n \n' >x.tsv
+    run -1 --separate-stderr dlcli predict x.tsv -m t/best.safetensors
+    says 'x.tsv:3: the text is empty'
+    run -2 --separate-stderr dlcli predict --text abc -m "$(model)"
+    says 'the model reads none'
+    run -2 --separate-stderr dlcli predict -m t/best.safetensors
+    says 'something to predict'
+    run -2 --separate-stderr dlcli check model.cfg --set data.unit=word
+    says 'source=text reads characters or bytes'
+}
