@@ -112,12 +112,12 @@ model() { echo "$BATS_FILE_TMPDIR/run/best.safetensors"; }
 }
 
 @test "texts with labels: learnt, measured per class, predicted; the vocabulary is in the model" {
-    (cd "$ROOT" && dlcli train cfg/course/classify-lines.cfg -q -o "$BATS_TEST_TMPDIR/c" --epochs 4)
+    (cd "$ROOT" && dlcli train cfg/course/classify-lines.cfg -q -o "$BATS_TEST_TMPDIR/c" --epochs 6)
     (cd "$ROOT" && run --separate-stderr dlcli test "$BATS_TEST_TMPDIR/c/best.safetensors" --json --fail-under top1=0.75
         holds '.images == 188 and .per_class[0].class == "c" and .per_class[3].images > 20')
     run -0 --separate-stderr dlcli predict --text 'static int count(struct text *t) {' -m c/best.safetensors --json
     holds '.top[0].class == "c" and .input == "static int count(struct text *t) {"'
-    printf 'Samples that are read in the order of the set\n\nif [ -z "" ]; then exit 1; fi\tlabel\n' >lines.txt
+    printf 'The live line of a terminal.\n\nif [ -z "" ]; then exit 1; fi\tlabel\n' >lines.txt
     run -0 --separate-stderr dlcli predict lines.txt -m c/best.safetensors --json --top 1
     [ "$(jq -r .row <<<"$output" | tr '\n' ' ')" = "0 2 " ]
     [ "$(head -n 1 <<<"$output" | jq -r '.top[0].class')" = english ]
