@@ -317,11 +317,18 @@ static void check_same(const struct way *way, const struct known *k, const struc
     }
 }
 
+/* Sanitized code is slow: every third pair of a shape and a way, and one team, show what it is to find. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { PAIR_STEP = 3, TEAMS = 1 };
+#else
+enum { PAIR_STEP = 1, TEAMS = 3 };
+#endif
+
 static void each_shape(enum dtype dtype, void (*f)(const struct way *way, const struct known *k)) {
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
         struct known k = known_make(&shapes[s], dtype);
         for (size_t w = 0; w < sizeof ways / sizeof *ways; w++) {
-            if (ways[w].dtype == dtype && can(ways[w].need)) {
+            if (ways[w].dtype == dtype && can(ways[w].need) && (s + w) % PAIR_STEP == 0) {
                 f(&ways[w], &k);
             }
         }
@@ -337,10 +344,10 @@ static void right(const struct way *way, const struct known *k) {
 }
 
 static void same_for_any_team(const struct way *way, const struct known *k) {
-    static const int teams[] = {2, 3, 7};
+    static const int teams[] = {3, 2, 7};
     struct results one = compute(way, k, 1, ACT_TANH, 0);
     check(way, k->shape, "y with tanh", tensor_error(way, &one.y, k->shape->batch, k->y, 0, tanh), way->dtype == DTYPE_BF16 ? 1e-2 : 1e-4);      /* of sums far above 1 */
-    for (size_t t = 0; t < sizeof teams / sizeof *teams; t++) {
+    for (size_t t = 0; t < TEAMS; t++) {
         struct results other = compute(way, k, teams[t], ACT_TANH, 0);
         check_same(way, k, &one, &other, teams[t]);
         results_free(&other);
