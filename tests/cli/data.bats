@@ -111,3 +111,15 @@ FOLDER=(--set net.batch=2 --set 'data.classes=cat,ship' --set 3.output=2 --set d
     run -0 --separate-stderr dlcli predict --json -m "$ROOT/cfg/imagenet/squeezenet.cfg" -w "$weights" "$REAL_DATA/images/dog.jpg"
     holds '.top[0].index == 537'
 }
+
+# Floats of an .npy of one row of 1000: 4,000 bytes at the end.
+floats_of() { tail -c 4000 "$1" | od -An -v -w4 -tf4; }
+
+@test "real SqueezeNet: what it puts out for a 227x227 array is PyTorch's to 1e-5" {
+    weights=$REAL_DATA/squeezenet1_0.safetensors
+    [ -f "$weights" ] || skip "\$DLCLI_DATA holds no squeezenet1_0.safetensors"
+    awk 'BEGIN { print "P3 227 227 255"; for (y = 0; y < 227; y++) for (x = 0; x < 227; x++) print (3*x + 5*y) % 256, (x*y) % 256, (7*x + y*y) % 256 }' >picture.ppm
+    dlcli predict -q -m "$ROOT/cfg/imagenet/squeezenet.cfg" -w "$weights" picture.ppm --layer pool10 --output y.npy
+    paste <(floats_of y.npy) <(floats_of "$ROOT/tests/fixtures/squeezenet_pool10.npy") |
+        awk '{ d = $1 - $2; if (d < 0) d = -d; if (d > most) most = d; if ($2 > top) top = $2 } END { print NR, most / top; exit !(NR == 1000 && top > 1 && most <= 1e-5 * top) }'
+}
