@@ -92,32 +92,59 @@ static void draw_series(const struct drawing *d, const struct chart_series *s) {
     free(run);
 }
 
-/* A label stands in its bubble where it fits, else beside it; it is moved down where it would lie on an earlier one. */
+static double overlap(struct canvas_box a, struct canvas_box b) {
+    double across = fmin(a.x + a.width, b.x + b.width) - fmax(a.x, b.x),
+           down = fmin(a.y + a.height, b.y + b.height) - fmax(a.y, b.y);
+    return across > 0 && down > 0 ? across * down : 0;
+}
+
+static struct canvas_box bubble_box(const struct drawing *d, const struct chart_bubble *b) {
+    struct canvas_point p = place_of(d, b->x, b->y);
+    return (struct canvas_box){p.x - b->radius, p.y - b->radius, 2 * b->radius, 2 * b->radius, b->radius,
+                               (b->colour & ~255u) | 0x70, b->colour, 1.2};
+}
+
+enum { SIDES = 5 };
+
+/* In the bubble, right of it, left, below, above. */
+static struct canvas_box label_box(struct canvas_box b, double width, int side) {
+    double middle = b.x + b.width / 2, y = b.y + b.height / 2 - WORDS / 2.0;
+    const struct canvas_point at[SIDES] = {
+        {middle - width / 2, y}, {b.x + b.width + 5, y}, {b.x - 5 - width, y},
+        {middle - width / 2, b.y + b.height + 3}, {middle - width / 2, b.y - WORDS - 3},
+    };
+    return (struct canvas_box){.x = at[side].x, .y = at[side].y, .width = width, .height = WORDS};
+}
+
+/* How much a label there would be in the way: of other bubbles, of earlier labels, of the frame, of its own bubble's edge. */
+static double label_cost(const struct drawing *d, const struct chart *chart, const struct canvas_box *labels, size_t i,
+                         struct canvas_box at, int side) {
+    struct canvas_box own = bubble_box(d, &chart->bubbles[i]);
+    double cost = at.width * at.height - overlap(at, d->frame) + (side == 0 && at.width + 8 > own.width ? 1e6 : 0);
+    for (size_t k = 0; k < chart->bubble_count; k++) {
+        cost += k == i ? 0 : overlap(at, bubble_box(d, &chart->bubbles[k]));
+        cost += k < i ? 4 * overlap(at, labels[k]) : 0;
+    }
+    return cost;
+}
+
 static void draw_bubbles(const struct drawing *d, const struct chart *chart) {
-    struct canvas_point *labels = mem_need(chart->bubble_count + 1, sizeof *labels);
+    struct canvas_box *labels = mem_need(chart->bubble_count + 1, sizeof *labels);
     for (size_t i = 0; i < chart->bubble_count; i++) {
-        const struct chart_bubble *b = &chart->bubbles[i];
-        struct canvas_point p = place_of(d, b->x, b->y);
-        canvas_box(d->c, (struct canvas_box){p.x - b->radius, p.y - b->radius, 2 * b->radius, 2 * b->radius, b->radius,
-                                             (b->colour & ~255u) | 0x70, b->colour, 1.2});
+        canvas_box(d->c, bubble_box(d, &chart->bubbles[i]));
     }
     for (size_t i = 0; i < chart->bubble_count; i++) {
         const struct chart_bubble *b = &chart->bubbles[i];
-        struct canvas_point p = place_of(d, b->x, b->y);
-        double width = canvas_text_width(WORDS, b->label);
-        int inside = width + 8 < 2 * b->radius, left = p.x + b->radius + 5 + width > d->frame.x + d->frame.width;
-        struct canvas_point at = {inside ? p.x - width / 2
-                                  : left ? p.x - b->radius - 5 - width
-                                         : p.x + b->radius + 5,
-                                  p.y + 4.5};
-        for (size_t k = 0; k < i; k++) {
-            double other = canvas_text_width(WORDS, chart->bubbles[k].label);
-            if (at.x < labels[k].x + other && labels[k].x < at.x + width && fabs(at.y - labels[k].y) < WORDS) {
-                at.y = labels[k].y + WORDS;
+        double width = canvas_text_width(WORDS, b->label), least = INFINITY;
+        for (int side = 0; side < SIDES; side++) {
+            struct canvas_box at = label_box(bubble_box(d, b), width, side);
+            double cost = label_cost(d, chart, labels, i, at, side);
+            if (cost < least) {
+                least = cost;
+                labels[i] = at;
             }
         }
-        labels[i] = at;
-        canvas_text(d->c, at.x, at.y, (struct canvas_font){.size = WORDS, .colour = INK}, b->label);
+        canvas_text(d->c, labels[i].x, labels[i].y + WORDS - 2.5, (struct canvas_font){.size = WORDS, .colour = INK}, b->label);
     }
     free(labels);
 }
