@@ -156,7 +156,8 @@ rows_architectures() {
     full 'LeNet-5 on MNIST, 3 epochs: top-1' '> 0.98' mnist_top1 mnist-lenet mnist/lenet --epochs 3
     quick 'LeNet-5 on MNIST, 200 steps: top-1' '> 0.90' mnist_top1 mnist-lenet mnist/lenet --max-batches 200
     quick 'LeNet-5 on CIFAR-10, 60 steps: loss' falls learns lenet-60 lenet 60 0.02
-    row 'AlexNet: maps behind conv1 and each pooling' '= 55 27 13 6' maps imagenet/alexnet '^conv1|^maxpool'
+    row 'AlexNet: maps behind conv1 and each pooling' '= 55 27 13 6' maps alexnet-lecture '^conv1|^maxpool'
+    count_row 'AlexNet as the lecture draws it' alexnet-lecture 62378344
     count_row 'AlexNet (two groups, as published)' imagenet/alexnet 60965224
     count_row 'ZFNet' imagenet/zfnet 62357608
     count_row 'VGG-16' imagenet/vgg16 138357544

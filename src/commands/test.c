@@ -85,20 +85,26 @@ static void print_json(struct text *out, const struct measure *m, const struct d
     text_free(&j.out);
 }
 
+static const char *things_of(const struct data *data, enum split split) {
+    const char *things = data->sets[split].source->ops->things;
+    return things ? things : "images";
+}
+
 static void print_table(struct text *out, const struct measure *m, const struct data *data, enum split split) {
     char buffer[16];
-    text_add(out, "%s: %llu %s, loss %.4f", split_name(split), (unsigned long long)m->images, m->sequence ? "symbols" : "images", m->loss);
+    const char *things = m->sequence ? "symbols" : things_of(data, split);
+    text_add(out, "%s: %llu %s, loss %.4f", split_name(split), (unsigned long long)m->images, things, m->loss);
     if (m->sequence) text_add(out, " (%.4f bits a symbol, perplexity %.4g)", m->loss / log(2), exp(m->loss));
     if (m->regression) text_add(out, ", rmse %.6g, r2 %.4f", m->rmse, m->r2);
     else text_add(out, ", top-1 %.2f%%, top-5 %.2f%%", 100 * m->top1, 100 * m->top5);
-    text_add(out, " (%.0f %s/s)\n", (double)m->images / m->seconds, m->sequence ? "symbols" : "images");
+    text_add(out, " (%.0f %s/s)\n", (double)m->images / m->seconds, things);
     if (m->regression || m->classes > 100) return;
     int width = 5;
     for (int c = 0; c < m->classes; c++) {
         int length = (int)strlen(class_name(data, c, buffer));
         width = length > width ? length : width;
     }
-    text_add(out, "\n%-*s %8s %10s %8s %8s\n", width, "class", "images", "precision", "recall", "f1");
+    text_add(out, "\n%-*s %8s %10s %8s %8s\n", width, "class", things, "precision", "recall", "f1");
     for (int c = 0; c < m->classes; c++) {
         struct score s = score_of(m, c);
         text_add(out, "%-*s %8llu %10.4f %8.4f %8.4f\n", width, class_name(data, c, buffer), (unsigned long long)s.images, s.precision, s.recall, s.f1);
@@ -111,7 +117,7 @@ static int draw_confusion(const char *path, const struct measure *m, const struc
     const char **names = mem_need((size_t)m->classes, sizeof *names);
     char(*numbers)[16] = mem_need((size_t)m->classes, sizeof *numbers);
     for (int c = 0; c < m->classes; c++) names[c] = class_name(data, c, numbers[c]);
-    char *title = mem_format("%s: %llu images, top-1 %.2f%%", split_name(split), (unsigned long long)m->images, 100 * m->top1);
+    char *title = mem_format("%s: %llu %s, top-1 %.2f%%", split_name(split), (unsigned long long)m->images, m->sequence ? "symbols" : things_of(data, split), 100 * m->top1);
     struct canvas *c = matrix_draw(title, m->confusion, m->classes, names);
     int bad = canvas_write(c, path, err);
     canvas_free(c);

@@ -286,6 +286,7 @@ void csv_resolve(const struct source *source, const struct csv_affine *a, struct
 
 const struct source_ops source_csv = {
     .name = "csv",
+    .things = "rows",
     .help = "A table as text: a sample a row. target= names the columns that are to be predicted (default: the last): "
             "numbers of a regression, or, where the network ends in classes, one column of class names or numbers. The "
             "other columns (or features=) are the inputs, in the network's order. Missing values are refused.",

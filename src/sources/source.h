@@ -32,6 +32,7 @@ void sample_free(struct sample *sample);
 struct source;
 struct source_ops {
     const char *name, *help;
+    const char *things;   /* what its samples are called in tables; NULL: images */
     /* Opens `path` for the split (train and valid both open the training part). Fills count, and classes/names where
      * the data knows them. class_names that are there already (classes= or another split's) are what labels by name
      * refer to; classes without names is what classes= says. What was allocated when it fails is freed by close, which

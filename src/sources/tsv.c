@@ -277,6 +277,7 @@ static void tsv_close(struct source *source) {
 
 const struct source_ops source_tsv = {
     .name = "tsv",
+    .things = "texts",
     .help = "A text file with a line for each text: the text, a tab, and its label; or, for a network that answers at each "
             "step, as many tags as the text has symbols, spaces between them. unit= says what a symbol is: a character, a "
             "byte, or a word. Texts may be of any length up to time_steps (longer ones are cut): behind their ends recurrent "
