@@ -41,6 +41,7 @@ static void overview(struct text *out) {
     text_add(out, "\nSections of a config:\n    [net]             the input and how to train\n    [data]            the data set, preprocessing, augmentation\n");
     for (size_t i = 0; layer_list[i]; i++) {
         size_t n = strcspn(layer_list[i]->help, ".:;(\n");
+        while (n > 0 && layer_list[i]->help[n - 1] == ' ') n--;
         if (!(layer_list[i]->flags & LAYER_INTERNAL)) text_add(out, "    [%s]%*s %.*s\n", layer_list[i]->name, (int)(strlen(layer_list[i]->name) < 15 ? 15 - strlen(layer_list[i]->name) : 0), "", (int)n, layer_list[i]->help);
     }
     text_add(out, "\n`dlcli help COMMAND` and `dlcli help SECTION` tell the whole of each. Other topics: sources, activations, status, environment; reference (all of it, as Markdown) and man (as a manual page).\n");
