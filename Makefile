@@ -69,7 +69,7 @@ FLAGS_emulated := $(FLAGS_avx2) -DISA_avx512=1
 $(eval $(call kernel_rule,emulated,f32))
 $(eval $(call kernel_rule,emulated,bf16))
 EMULATED := $(foreach e,f32 bf16,$(patsubst src/kernels/body/%.c,$(OUT)/kernels/emulated-$(e)/%.o,\
-	$(filter src/kernels/body/conv_lanes% src/kernels/body/conv_nhwc% src/kernels/body/activation.c,$(BODIES))))
+	$(filter src/kernels/body/conv_lanes% src/kernels/body/conv_nhwc% src/kernels/body/conv_winograd% src/kernels/body/activation.c,$(BODIES))))
 endif
 
 # Tests: every tests/unit/test_*.c is a program of its own, linked with everything but main.c.

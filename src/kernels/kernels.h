@@ -50,7 +50,8 @@ struct conv {
     int c, h, w, k, oh, ow, size_h, size_w, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, groups;
 };
 
-/* One call. x: batch,C,H,W elems and y: batch,K,OH,OW elems in the kernel's layout; weight: reals K, C/groups, size_h, size_w; bias: reals K or NULL. */
+/* One call. x: batch,C,H,W elems and y: batch,K,OH,OW elems in the kernel's layout; weight: reals K, C/groups, size_h, size_w; bias: reals K or NULL;
+ * packed: what `pack` made of the weight, NULL where packed_bytes is 0. */
 struct conv_call {
     const struct conv *conv;
     struct threads *threads;

@@ -52,11 +52,13 @@ extern nhwc_tile_work *const K(nhwc_tiles)[NHWC_R][NHWC_N];
 /* `count` places: x advances by x_step places each, dy by one. */
 struct stretch { int x, dy, count; };
 
-/* Gradients of M channels of y x N vectors of x: sum[m * sum_m + i] (set, or added to) over stretches of dy, [place][M], times x, [place][N * LANES]. */
+/* Gradients of M channels of y x N vectors of x: sum[m * sum_m + i] (set, or added to) over stretches of dy, [place][M], times x, [place][N * LANES].
+ * dy_step: reals between dy's places. */
 struct nhwc_sums {
     const real *x, *dy;
     const struct stretch *stretches;
     int count, x_step, add;
+    ptrdiff_t dy_step;
     real *sum;
     ptrdiff_t sum_m;
 };

@@ -93,13 +93,14 @@ INLINE void tile(const int R, const int N, const struct nhwc_tile *t) {
 }
 
 INLINE void gradient(const int M, const int N, const struct nhwc_sums *s) {
+    ptrdiff_t dy_step = s->dy_step;
     vec sum[CONV_SUMS];
     UNROLL for (int i = 0; i < M * N; i++) {
         sum[i] = (vec){0};
     }
     for (int i = 0; i < s->count; i++) {
-        const real *x = s->x + (ptrdiff_t)s->stretches[i].x * (N * LANES), *dy = s->dy + (ptrdiff_t)s->stretches[i].dy * M;
-        for (int n = s->stretches[i].count; n > 0; n--, x += (ptrdiff_t)s->x_step * (N * LANES), dy += M) {
+        const real *x = s->x + (ptrdiff_t)s->stretches[i].x * (N * LANES), *dy = s->dy + s->stretches[i].dy * dy_step;
+        for (int n = s->stretches[i].count; n > 0; n--, x += (ptrdiff_t)s->x_step * (N * LANES), dy += dy_step) {
             vec at[NHWC_N];
             UNROLL for (int v = 0; v < N; v++) {
                 vec_load_reals(&at[v], x + v * LANES);

@@ -225,6 +225,7 @@ static void tap_run(const struct part *part, const real *x, int panel, int tap, 
     for (int from = 0; from < count; from += NHWC_R) {
         int m = conv_least(NHWC_R, count - from);
         s.dy = part->dy + (ptrdiff_t)from * dy_places(part);
+        s.dy_step = m;
         s.sum = sums + (part->k + from) * s.sum_m;
         K(nhwc_gradients)[m - 1][width / LANES - 1](&s);
     }

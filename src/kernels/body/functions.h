@@ -59,7 +59,7 @@ BODY_FUNCTION(average);
 void K(gemm_plain)(struct threads *t, const struct gemm *g, void *scratch);
 
 /* Ways to convolve. */
-extern const struct conv_kernel K(conv_ref), K(conv_im2col), K(conv_lanes), K(conv_nhwc);
+extern const struct conv_kernel K(conv_ref), K(conv_im2col), K(conv_lanes), K(conv_nhwc), K(conv_winograd);
 
 /* table.c; kernels_ref for base alone. */
 extern const struct kernels K(kernels), K(kernels_ref);

@@ -5,6 +5,7 @@
 static const struct conv_kernel *const ways[] = {
 #if !defined(ELEM_f64)
     &K(conv_lanes),
+    &K(conv_winograd),
     &K(conv_nhwc),
 #endif
 #if defined(ELEM_f32)

@@ -1,0 +1,309 @@
+/* conv_winograd: the walk over an output, forward or of the gradient of x (conv_winograd.h).
+ *
+ * Tiles of all samples are taken a block at a time: their pixels become frequencies, each frequency is multiplied with its weights, and what comes out
+ * becomes pixels again, all of it in the second- or third-level cache. Where blocks are too few to share among threads, a block's output channels are
+ * cut as well, and the inputs of all blocks are transformed beforehand. In training the weights are transformed at each call, into scratch:
+ * kept, they would take four times the memory of the weights, twice. */
+#include "kernels/body/conv_winograd.h"
+#include "kernels/body/transpose.h"
+
+enum { DEPTH = 256, WANTED = 32, TAPS = 9, ROWS = 16 };       /* of a panel that stays in the first-level cache; pieces for a large team; weights of a filter; rows packed together */
+
+struct pass {
+    const struct conv *conv;
+    int back, in_c, out_c, pad_h, pad_w, batch;
+    struct wino_tile in_tile, out_tile;      /* an image's extents, and the distance of its pixels */
+    int tiles_w, tiles_each, tiles;          /* of a row, of a sample, in all */
+    struct panels panels;
+    int block, blocks, panel_parts;
+    ptrdiff_t in_width;                      /* in_c, whole vectors */
+    ptrdiff_t u_step, v_step, m_step;        /* between frequencies of weights, inputs, outputs */
+    const elem *in;
+    elem *out;
+    const real *u, *bias;
+    enum activation activation;
+    int add;
+    real *v;                                 /* of all blocks, where panel_parts > 1 */
+    char *scratch;
+    size_t scratch_each;
+};
+
+/* Tiles enough that the weights are not fetched too often, so few that what is made of them stays in the cache. */
+static int block_most(const struct pass *p) {
+    enum { BYTES = 768 * 1024, LEAST = 48, MOST = 96 };
+    int fit = BYTES / (WINO_F * (int)sizeof(real) * (p->in_c + p->out_c));
+    return fit < LEAST ? LEAST : fit > MOST ? MOST : fit;
+}
+
+static struct pass pass_make(const struct conv *c, int batch, int back) {
+    struct pass p = {.conv = c, .back = back, .batch = batch};
+    p.in_c = back ? c->k : c->c, p.out_c = back ? c->c : c->k;
+    p.pad_h = back ? c->size_h - 1 - c->pad_top : c->pad_top, p.pad_w = back ? c->size_w - 1 - c->pad_left : c->pad_left;
+    struct wino_tile x = {.h = c->h, .w = c->w, .channels = c->c}, y = {.h = c->oh, .w = c->ow, .channels = c->k};
+    p.in_tile = back ? y : x, p.out_tile = back ? x : y;
+    p.tiles_w = wino_tiles(p.out_tile.w), p.tiles_each = wino_tiles(p.out_tile.h) * p.tiles_w, p.tiles = p.tiles_each * batch;
+    p.panels = panels_of(p.out_c);
+    p.blocks = conv_parts(p.tiles, block_most(&p));
+    p.block = conv_parts(p.tiles, p.blocks);
+    p.panel_parts = p.blocks * 2 > WANTED ? 1 : conv_least(p.panels.count, conv_parts(WANTED, p.blocks));
+    p.in_width = (ptrdiff_t)conv_parts(p.in_c, LANES) * LANES;
+    p.u_step = (ptrdiff_t)p.panels.vectors * LANES * p.in_c + WINO_SKEW;
+    p.v_step = p.block * p.in_width + WINO_SKEW;
+    p.m_step = (ptrdiff_t)p.block * conv_parts(p.panels.count, p.panel_parts) * NHWC_N * LANES + WINO_SKEW;
+    return p;
+}
+
+static struct wino_tile tile_at(const struct pass *p, const struct wino_tile *image, int tile, int pad_h, int pad_w) {
+    struct wino_tile t = *image;
+    t.row = tile % p->tiles_each / p->tiles_w * WINO_OUT - pad_h;
+    t.col = tile % p->tiles_w * WINO_OUT - pad_w;
+    return t;
+}
+
+/* ---- weights ---- */
+
+struct pack { const struct pass *p; const real *weight, *scale; real *to; };
+
+/* Weights between `row` of the input channels and LANES output channels from `first`, [tap][lane]; backward turned by 180 degrees. */
+static void gather(const struct pack *j, int row, int first, vec *taps) {
+    const struct pass *p = j->p;
+    int columns = conv_least(LANES, p->out_c - first), at_once = conv_least(TAPS, LANES);
+    ptrdiff_t apart = TAPS * (p->back ? 1 : p->conv->c);
+    const real *from = j->weight + (p->back ? (ptrdiff_t)row * p->conv->c + first : (ptrdiff_t)first * p->conv->c + row) * TAPS;
+    vec v[LANES], last = {0};
+    for (int i = 0; i < LANES; i++) {
+        conv_load(&v[i], i < columns ? from + i * apart : from, i < columns ? at_once : 0);
+        last[i] = i < columns ? from[i * apart + TAPS - 1] : 0;
+    }
+    vec_transpose(v);
+    for (int t = 0; t < TAPS; t++) {
+        taps[p->back ? TAPS - 1 - t : t] = t < at_once ? v[t] : last;
+    }
+}
+
+static void scale_taps(const struct pack *j, int first, vec *taps) {
+    vec scale;
+    conv_load(&scale, j->scale + first, j->p->out_c - first);
+    for (int t = 0; t < TAPS; t++) {
+        taps[t] *= scale;
+    }
+}
+
+/* units: ROWS input channels of a panel, in the order in which the weights lie. */
+static void pack_range(void *job, size_t begin, size_t end) {
+    const struct pack *j = job;
+    const struct pass *p = j->p;
+    for (size_t unit = begin; unit < end; unit++) {
+        int parts = conv_parts(p->in_c, ROWS), panel = (int)unit / parts, part = (int)unit % parts;
+        if (p->back) {
+            panel = (int)unit % p->panels.count, part = (int)unit / p->panels.count;
+        }
+        int first = panel_begin(&p->panels, panel), vectors = panel_vectors(&p->panels, panel);
+        for (int row = part * ROWS; row < conv_least(p->in_c, (part + 1) * ROWS); row++) {
+            for (int v = 0; v < vectors; v++) {
+                vec taps[TAPS];
+                gather(j, row, first + v * LANES, taps);
+                if (j->scale != NULL) {
+                    scale_taps(j, first + v * LANES, taps);
+                }
+                K(wino_weight)(taps, j->to + (ptrdiff_t)first * p->in_c + ((ptrdiff_t)row * vectors + v) * LANES, p->u_step);
+            }
+        }
+    }
+}
+
+static void pack_pass(const struct pass *p, const real *weight, const real *scale, real *to, struct threads *threads) {
+    struct pack job = {p, weight, scale, to};
+    body_split(threads, (size_t)p->panels.count * (size_t)conv_parts(p->in_c, ROWS), (size_t)(p->u_step * WINO_F), pack_range, &job);
+}
+
+static size_t weight_bytes(const struct pass *p) {
+    return conv_align((size_t)(p->u_step * WINO_F) * sizeof(real));
+}
+
+static size_t packed_bytes(const struct conv *c, int training) {
+    struct pass p = pass_make(c, 1, 0);
+    return training ? 0 : weight_bytes(&p);
+}
+
+static void pack(const struct conv *c, const void *weight, const void *scale, int training, void *packed, struct threads *threads) {
+    struct pass p = pass_make(c, 1, 0);
+    if (!training) {
+        pack_pass(&p, weight, scale, packed, threads);
+    }
+}
+
+/* ---- a block of tiles ---- */
+
+static size_t v_bytes(const struct pass *p) {
+    return conv_align((size_t)(p->v_step * WINO_F) * sizeof(real));
+}
+
+static size_t m_bytes(const struct pass *p) {
+    return conv_align((size_t)(p->m_step * WINO_F) * sizeof(real));
+}
+
+static size_t each_bytes(const struct pass *p) {
+    return (p->panel_parts > 1 ? 0 : v_bytes(p)) + m_bytes(p) + conv_align((size_t)p->block * sizeof(struct pixel));
+}
+
+static real *block_v(const struct pass *p, int block) {
+    return (real *)(void *)((char *)p->v + (size_t)block * v_bytes(p));
+}
+
+/* Frequencies of tile `tile`, which is the i-th of its block. */
+static void input_tile(const struct pass *p, int tile, int i, real *v) {
+    struct wino_tile t = tile_at(p, &p->in_tile, tile, p->pad_h, p->pad_w);
+    const elem *x = p->in + (ptrdiff_t)(tile / p->tiles_each) * t.h * t.w * t.channels;
+    for (int c = 0; c < p->in_c; c += LANES) {
+        K(wino_input)(&t, x + c, (size_t)conv_least(LANES, p->in_c - c), v + i * p->in_width + c, p->v_step);
+    }
+}
+
+static void input_range(void *job, size_t begin, size_t end) {
+    const struct pass *p = job;
+    for (size_t tile = begin; tile < end; tile++) {
+        int block = (int)tile / p->block;
+        input_tile(p, (int)tile, (int)tile % p->block, block_v(p, block));
+    }
+}
+
+struct part { const struct pass *p; int tile, tiles, panel, panel_end, first; const real *v; real *m; struct pixel *pixels; };
+
+/* A panel's products of one frequency: sums [tile][width]. */
+static void panel_run(const struct part *part, int f, int panel) {
+    const struct pass *p = part->p;
+    int first = panel_begin(&p->panels, panel), vectors = panel_vectors(&p->panels, panel), width = vectors * LANES;
+    int blocks = conv_parts(p->in_c, DEPTH), rows = conv_parts(part->tiles, NHWC_R);
+    struct nhwc_tile t = {.x = part->v + f * p->v_step, .w = p->u + f * p->u_step + (ptrdiff_t)first * p->in_c, .run_count = 1};
+    real *m = part->m + f * p->m_step + (ptrdiff_t)(first - part->first) * p->block;
+    for (int b = 0; b < blocks; b++) {
+        int begin = conv_part(p->in_c, blocks, b);
+        struct run run = {begin, begin, conv_part(p->in_c, blocks, b + 1) - begin};
+        t.runs = &run, t.first = b == 0;
+        for (int i = 0; i < rows; i++) {
+            int from = conv_part(part->tiles, rows, i), count = conv_part(part->tiles, rows, i + 1) - from;
+            t.pixels = part->pixels + from;
+            t.partial = m + (ptrdiff_t)from * width;
+            K(nhwc_tiles)[count - 1][vectors - 1](&t);
+        }
+    }
+}
+
+static void output_panel(const struct part *part, int i, int panel) {
+    const struct pass *p = part->p;
+    int tile = part->tile + i, first = panel_begin(&p->panels, panel), vectors = panel_vectors(&p->panels, panel);
+    struct wino_tile t = tile_at(p, &p->out_tile, tile, 0, 0);
+    elem *y = p->out + (ptrdiff_t)(tile / p->tiles_each) * t.h * t.w * t.channels;
+    const real *m = part->m + (ptrdiff_t)(first - part->first) * p->block + (ptrdiff_t)i * vectors * LANES;
+    for (int v = 0, channel = first; v < vectors; v++, channel += LANES) {
+        int n = conv_least(LANES, p->out_c - channel);
+        real bias[LANES] = {0};
+        if (p->bias != NULL) {
+            memcpy(bias, p->bias + channel, (size_t)n * sizeof *bias);
+        }
+        struct wino_finish finish = {p->bias == NULL ? NULL : bias, p->activation, p->add};
+        K(wino_output)(&t, m + v * LANES, p->m_step, &finish, y + channel, (size_t)n);
+    }
+}
+
+static void piece_run(void *arg, int piece, int thread) {
+    const struct pass *p = arg;
+    int block = piece / p->panel_parts, parts = p->panel_parts, part_of = piece % parts;
+    char *scratch = p->scratch + (size_t)thread * p->scratch_each;
+    struct part part = {.p = p, .tile = block * p->block, .panel = conv_part(p->panels.count, parts, part_of), .panel_end = conv_part(p->panels.count, parts, part_of + 1)};
+    part.tiles = conv_least(p->block, p->tiles - part.tile), part.first = panel_begin(&p->panels, part.panel);
+    part.m = (real *)(void *)scratch, part.pixels = (struct pixel *)(void *)(scratch + m_bytes(p));
+    real *v = (real *)(void *)(scratch + each_bytes(p) - v_bytes(p));
+    part.v = parts > 1 ? block_v(p, block) : v;
+    for (int i = 0; i < part.tiles; i++) {
+        part.pixels[i] = (struct pixel){i * p->in_width, 0};
+        if (parts == 1) {
+            input_tile(p, part.tile + i, i, v);
+        }
+    }
+    for (int f = 0; f < WINO_F; f++) {
+        for (int panel = part.panel; panel < part.panel_end; panel++) {
+            panel_run(&part, f, panel);
+        }
+    }
+    for (int i = 0; i < part.tiles; i++) {
+        for (int panel = part.panel; panel < part.panel_end; panel++) {
+            output_panel(&part, i, panel);
+        }
+    }
+}
+
+/* ---- a pass: in scratch the weights, unless they were packed, the inputs of all blocks, if they are shared, and what each thread needs ---- */
+
+static size_t pass_bytes(const struct pass *p, int packed, int threads) {
+    return (packed ? 0 : weight_bytes(p)) + (p->panel_parts > 1 ? (size_t)p->blocks * v_bytes(p) : 0) + (size_t)threads * each_bytes(p);
+}
+
+static void pass_run(struct pass *p, const struct conv_call *call) {
+    char *scratch = call->scratch;
+    p->u = p->back ? NULL : call->packed;
+    if (p->u == NULL) {
+        pack_pass(p, call->weight, NULL, (real *)(void *)scratch, call->threads);
+        p->u = (const real *)(const void *)scratch;
+        scratch += weight_bytes(p);
+    }
+    if (p->panel_parts > 1) {
+        p->v = (real *)(void *)scratch;
+        scratch += (size_t)p->blocks * v_bytes(p);
+        body_split(call->threads, (size_t)p->tiles, (size_t)p->tiles * WINO_F * (size_t)p->in_width, input_range, p);
+    }
+    p->scratch = scratch, p->scratch_each = each_bytes(p);
+    threads_run(call->threads, p->blocks * p->panel_parts, piece_run, p);
+}
+
+static void forward(const struct conv_call *call) {
+    struct pass p = pass_make(call->conv, call->batch, 0);
+    p.in = call->x, p.out = call->y, p.bias = call->bias, p.activation = call->activation;
+    pass_run(&p, call);
+}
+
+static void backward_data(const struct conv_call *call) {
+    struct pass p = pass_make(call->conv, call->batch, 1);
+    p.in = call->dy, p.out = call->dx, p.add = call->add_dx;
+    pass_run(&p, call);
+}
+
+/* The most that any batch up to this one needs: smaller ones are cut otherwise. */
+static size_t scratch_bytes(const struct conv *c, int batch, int training, int threads) {
+    size_t most = 0;
+    for (int n = 1; n <= batch; n++) {
+        size_t weight = training ? K(wino_weight_scratch)(c, n, threads) : 0;
+        most = weight > most ? weight : most;
+        for (int back = 0; back <= (training != 0); back++) {
+            struct pass p = pass_make(c, n, back);
+            size_t bytes = pass_bytes(&p, !training, threads);
+            most = bytes > most ? bytes : most;
+        }
+    }
+    return most;
+}
+
+/* Products of an axis that do not fall on padding. */
+static int taps_inside(const struct axis *a) {
+    int sum = 0;
+    for (int o = 0; o < a->out; o++) {
+        sum += conv_taps(a, o).count;
+    }
+    return sum;
+}
+
+/* Worth it where the products are few enough to pay for the transforms, of pixels (channels) and of weights (tiles). */
+static int supports(const struct conv *c, int batch, int training) {
+    enum { CHANNELS = 32, TILES_TRAINING = 32, TILES = 12 };
+    const double gain = 1.7;
+    int able = c->size_h == 3 && c->size_w == 3 && c->stride_h == 1 && c->stride_w == 1 && c->dilation_h == 1 && c->dilation_w == 1 && c->groups == 1;
+    struct axis h = conv_axis_h(c, 0), w = conv_axis_w(c, 0);
+    int tiles = wino_tiles(c->oh) * wino_tiles(c->ow);
+    return able && c->c >= CHANNELS && c->k >= CHANNELS && (double)tiles * batch >= (training ? TILES_TRAINING : TILES)
+        && (double)taps_inside(&h) * taps_inside(&w) >= gain * WINO_F * tiles;
+}
+
+const struct conv_kernel K(conv_winograd) = {
+    "winograd", LAYOUT_NHWC, supports, packed_bytes, scratch_bytes, pack, forward, backward_data, K(wino_backward_weight),
+};

@@ -1,0 +1,251 @@
+/* conv_winograd: gradients of weights and bias. A piece owns a rectangle of the weights (input channels x output channels) and a part of the tiles; it takes
+ * some tiles at a time, makes frequencies of x and of dy, and adds up each frequency's products over the tiles; the sums become the gradient of
+ * the nine weights at the end. The parts' gradients lie in scratch and are added in order. */
+#include "kernels/body/conv_winograd.h"
+#include "kernels/body/transpose.h"
+
+enum { TAPS = 9 };
+
+struct grad {
+    const struct conv_call *call;
+    const struct conv *conv;
+    struct wino_tile x_tile, y_tile;         /* an image's extents, and the distance of its pixels */
+    int tiles_w, tiles_each, tiles;          /* of a row, of a sample, in all */
+    struct panels panels;                    /* of input channels */
+    int k_vectors, c_parts, k_parts, parts;  /* rectangles: ranges of panels x ranges of vectors of output channels; parts of the tiles */
+    int block;                               /* tiles at a time */
+    int c_room, k_room;                      /* channels of the largest rectangle, whole vectors */
+    ptrdiff_t v_step, d_step, s_step;        /* between frequencies of x, of dy, of the sums */
+    real *partial;                           /* where parts > 1: [part][k][vector of c][tap][lane] */
+    real *bias;                              /* [part][k] */
+    char *scratch;
+    size_t scratch_each;
+};
+
+/* Rectangles that make the transforms cheap against the products; then parts of the tiles, until there are pieces enough for a large team. */
+static void cut(struct grad *g) {
+    enum { SMALL = 64, LARGE = 128, MANY = 256 * 256, WANTED = 16, BLOCK = 64 };
+    int side = g->conv->c * g->conv->k > MANY ? LARGE : SMALL;
+    g->c_parts = conv_least(g->panels.count, conv_parts(g->conv->c, side));
+    g->k_parts = conv_least(g->k_vectors, conv_parts(g->conv->k, side));
+    int most = conv_parts(g->tiles, BLOCK);
+    g->parts = conv_least(most, conv_parts(WANTED, g->c_parts * g->k_parts));
+    int each = conv_parts(g->tiles, g->parts);
+    g->block = conv_parts(each, conv_parts(each, BLOCK));
+    g->c_room = conv_parts(g->panels.count, g->c_parts) * NHWC_N * LANES;
+    g->k_room = conv_parts(g->k_vectors, g->k_parts) * LANES;
+    g->v_step = (ptrdiff_t)g->block * g->c_room + WINO_SKEW;
+    g->d_step = (ptrdiff_t)g->block * g->k_room + WINO_SKEW;
+    g->s_step = (ptrdiff_t)g->k_room * g->c_room + WINO_SKEW;
+}
+
+static struct grad grad_make(const struct conv *c, int batch) {
+    struct grad g = {.conv = c, .x_tile = {.h = c->h, .w = c->w, .channels = c->c}, .y_tile = {.h = c->oh, .w = c->ow, .channels = c->k}};
+    g.tiles_w = wino_tiles(c->ow), g.tiles_each = wino_tiles(c->oh) * g.tiles_w, g.tiles = g.tiles_each * batch;
+    g.panels = panels_of(c->c);
+    g.k_vectors = conv_parts(c->k, LANES);
+    cut(&g);
+    return g;
+}
+
+static size_t part_reals(const struct grad *g) {
+    return (size_t)g->conv->k * (size_t)g->panels.vectors * TAPS * LANES;
+}
+
+static size_t partial_bytes(const struct grad *g) {
+    return g->parts > 1 ? conv_align((size_t)g->parts * part_reals(g) * sizeof(real)) : 0;
+}
+
+static size_t bias_bytes(const struct grad *g) {
+    return conv_align((size_t)g->parts * (size_t)g->conv->k * sizeof(real));
+}
+
+static size_t each_bytes(const struct grad *g) {
+    return conv_align((size_t)((g->v_step + g->d_step + g->s_step) * WINO_F) * sizeof(real));
+}
+
+struct part {
+    const struct grad *g;
+    int at, panel, panel_end, first, k, k_end;    /* of the parts of the tiles; panels, the first one's channel; output channels */
+    int tile, tiles;                              /* the block at hand */
+    real *v, *d, *sums;
+};
+
+static struct wino_tile tile_at(const struct grad *g, const struct wino_tile *image, int tile, int pad_h, int pad_w) {
+    struct wino_tile t = *image;
+    t.row = tile % g->tiles_each / g->tiles_w * WINO_OUT - pad_h;
+    t.col = tile % g->tiles_w * WINO_OUT - pad_w;
+    return t;
+}
+
+/* Frequencies of x, [panel][tile][width], and of dy, [tile][k]. */
+static void transform_tile(const struct part *part, int i) {
+    const struct grad *g = part->g;
+    int tile = part->tile + i, sample = tile / g->tiles_each;
+    struct wino_tile in = tile_at(g, &g->x_tile, tile, g->conv->pad_top, g->conv->pad_left), out = tile_at(g, &g->y_tile, tile, 0, 0);
+    const elem *x = (const elem *)g->call->x + (ptrdiff_t)sample * in.h * in.w * in.channels, *dy = (const elem *)g->call->dy + (ptrdiff_t)sample * out.h * out.w * out.channels;
+    for (int panel = part->panel; panel < part->panel_end; panel++) {
+        int first = panel_begin(&g->panels, panel), width = panel_vectors(&g->panels, panel) * LANES;
+        real *v = part->v + (ptrdiff_t)(first - part->first) * g->block + (ptrdiff_t)i * width;
+        for (int c = 0; c < width; c += LANES) {
+            K(wino_input)(&in, x + first + c, (size_t)conv_least(LANES, g->conv->c - first - c), v + c, g->v_step);
+        }
+    }
+    for (int k = part->k; k < part->k_end; k += LANES) {
+        K(wino_gradient)(&out, dy + k, (size_t)conv_least(LANES, part->k_end - k), part->d + (ptrdiff_t)i * g->k_room + k - part->k, g->d_step);
+    }
+}
+
+/* sums[f][panel][k][width], set or added to. */
+static void multiply(const struct part *part, int f, int panel, int add) {
+    const struct grad *g = part->g;
+    int first = panel_begin(&g->panels, panel), vectors = panel_vectors(&g->panels, panel), width = vectors * LANES, count = part->k_end - part->k, rows = conv_parts(count, NHWC_R);
+    struct stretch all = {0, 0, part->tiles};
+    struct nhwc_sums s = {.x = part->v + f * g->v_step + (ptrdiff_t)(first - part->first) * g->block, .stretches = &all, .count = 1, .x_step = 1, .dy_step = g->k_room,
+        .add = add, .sum_m = width};
+    for (int i = 0; i < rows; i++) {
+        int k = conv_part(count, rows, i), m = conv_part(count, rows, i + 1) - k;
+        s.dy = part->d + f * g->d_step + k;
+        s.sum = part->sums + f * g->s_step + (ptrdiff_t)(first - part->first) * g->k_room + (ptrdiff_t)k * width;
+        K(nhwc_gradients)[m - 1][vectors - 1](&s);
+    }
+}
+
+/* Frequency (1, 1) of dy is the sum of a tile's pixels. */
+static void add_bias(const struct part *part, int add) {
+    const struct grad *g = part->g;
+    real *bias = g->bias + (ptrdiff_t)part->at * g->conv->k + part->k;
+    const real *d = part->d + (WINO_IN + 1) * g->d_step;
+    for (int k = 0; k < part->k_end - part->k; k++) {
+        real sum = add ? bias[k] : 0;
+        for (int i = 0; i < part->tiles; i++) {
+            sum += d[(ptrdiff_t)i * g->k_room + k];
+        }
+        bias[k] = sum;
+    }
+}
+
+/* Nine taps of n input channels, [tap][lane], onto their place in dweight. */
+static void add_taps(vec *taps, int n, real *to) {
+    vec v[LANES];
+    for (int t = 0; t < LANES; t++) {
+        v[t] = t < TAPS ? taps[t] : (vec){0};
+    }
+    vec_transpose(v);
+    for (int i = 0; i < n; i++, to += TAPS) {
+        for (int t = 0; t < conv_least(TAPS, LANES); t++) {
+            to[t] += v[i][t];
+        }
+        for (int t = LANES; t < TAPS; t++) {
+            to[t] += taps[t][i];
+        }
+    }
+}
+
+static real *weights_at(const struct grad *g, int k, int c) {
+    return (real *)g->call->dweight + ((ptrdiff_t)k * g->conv->c + c) * TAPS;
+}
+
+/* The sums of a panel and an output channel: into the part's place, or onto dweight where there is one part. */
+static void finish_panel(const struct part *part, int panel, int k) {
+    const struct grad *g = part->g;
+    int first = panel_begin(&g->panels, panel), vectors = panel_vectors(&g->panels, panel);
+    const real *sums = part->sums + (ptrdiff_t)(first - part->first) * g->k_room + (ptrdiff_t)(k - part->k) * vectors * LANES;
+    for (int i = 0; i < vectors; i++) {
+        vec taps[TAPS];
+        int c = first + i * LANES;
+        K(wino_weight_back)(sums + i * LANES, g->s_step, taps);
+        if (g->parts == 1) {
+            add_taps(taps, conv_least(LANES, g->conv->c - c), weights_at(g, k, c));
+            continue;
+        }
+        real *to = g->partial + (size_t)part->at * part_reals(g) + ((ptrdiff_t)k * g->panels.vectors * LANES + c) * TAPS;
+        for (int t = 0; t < TAPS; t++) {
+            vec_store_reals(to + t * LANES, &taps[t]);
+        }
+    }
+}
+
+static void block_run(const struct part *part, int add) {
+    for (int i = 0; i < part->tiles; i++) {
+        transform_tile(part, i);
+    }
+    for (int f = 0; f < WINO_F; f++) {
+        for (int panel = part->panel; panel < part->panel_end; panel++) {
+            multiply(part, f, panel, add);
+        }
+    }
+    if (part->panel == 0) {
+        add_bias(part, add);
+    }
+}
+
+static void piece_run(void *arg, int piece, int thread) {
+    const struct grad *g = arg;
+    int of_c = piece % g->c_parts, of_k = piece / g->c_parts % g->k_parts;
+    struct part part = {.g = g, .at = piece / g->c_parts / g->k_parts, .v = (real *)(void *)(g->scratch + (size_t)thread * g->scratch_each)};
+    part.d = part.v + g->v_step * WINO_F, part.sums = part.d + g->d_step * WINO_F;
+    part.panel = conv_part(g->panels.count, g->c_parts, of_c), part.panel_end = conv_part(g->panels.count, g->c_parts, of_c + 1);
+    part.first = panel_begin(&g->panels, part.panel);
+    part.k = conv_part(g->k_vectors, g->k_parts, of_k) * LANES, part.k_end = conv_least(g->conv->k, conv_part(g->k_vectors, g->k_parts, of_k + 1) * LANES);
+    int begin = conv_part(g->tiles, g->parts, part.at), end = conv_part(g->tiles, g->parts, part.at + 1);
+    for (part.tile = begin; part.tile < end; part.tile += part.tiles) {
+        part.tiles = conv_least(g->block, end - part.tile);
+        block_run(&part, part.tile > begin);
+    }
+    for (int k = part.k; k < part.k_end; k++) {
+        for (int panel = part.panel; panel < part.panel_end; panel++) {
+            finish_panel(&part, panel, k);
+        }
+    }
+}
+
+/* ---- the parts, in order, onto dweight and dbias ---- */
+
+static void add_vector(const struct grad *g, int k, int c) {
+    vec taps[TAPS], other;
+    const real *from = g->partial + ((ptrdiff_t)k * g->panels.vectors * LANES + c) * TAPS;
+    for (int t = 0; t < TAPS; t++) {
+        vec_load_reals(&taps[t], from + t * LANES);
+        for (int part = 1; part < g->parts; part++) {
+            vec_load_reals(&other, from + (size_t)part * part_reals(g) + t * LANES);
+            taps[t] += other;
+        }
+    }
+    add_taps(taps, conv_least(LANES, g->conv->c - c), weights_at(g, k, c));
+}
+
+/* units: output channels. */
+static void add_parts(void *job, size_t begin, size_t end) {
+    const struct grad *g = job;
+    real *dbias = g->call->dbias;
+    for (size_t k = begin; k < end; k++) {
+        for (int c = 0; g->parts > 1 && c < g->conv->c; c += LANES) {
+            add_vector(g, (int)k, c);
+        }
+        real sum = 0;
+        for (int part = 0; part < g->parts; part++) {
+            sum += g->bias[(size_t)part * (size_t)g->conv->k + k];
+        }
+        if (dbias != NULL) {
+            dbias[k] += sum;
+        }
+    }
+}
+
+void K(wino_backward_weight)(const struct conv_call *call) {
+    struct grad g = grad_make(call->conv, call->batch);
+    char *scratch = call->scratch;
+    g.call = call;
+    g.partial = (real *)(void *)scratch;
+    g.bias = (real *)(void *)(scratch + partial_bytes(&g));
+    g.scratch = scratch + partial_bytes(&g) + bias_bytes(&g);
+    g.scratch_each = each_bytes(&g);
+    threads_run(call->threads, g.parts * g.c_parts * g.k_parts, piece_run, &g);
+    body_split(call->threads, (size_t)g.conv->k, (size_t)(g.parts - 1) * part_reals(&g), add_parts, &g);
+}
+
+size_t K(wino_weight_scratch)(const struct conv *conv, int batch, int threads) {
+    struct grad g = grad_make(conv, batch);
+    return partial_bytes(&g) + bias_bytes(&g) + (size_t)threads * each_bytes(&g);
+}
