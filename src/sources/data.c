@@ -1,30 +1,13 @@
 /* [data] becomes sources and the sets of samples that the splits use (source.h): finds what is meant, opens it, lets
  * classes agree, draws the validation samples, measures what is auto. */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
-#include "base/flags.h"
 #include "base/rng.h"
 #include "net.h"
 #include "sources/csv.h"
+#include "sources/data_where.h"
 #include "sources/parts.h"
-
-/* What data_open knows while it works. */
-struct opening {
-    struct data *data;
-    const struct graph *graph;
-    const struct source_ops *ops;
-    const char *spec_path; /* behind the colon of --data; NULL without --data */
-    int classes;           /* wanted: classes= or the network's outputs; 0: any */
-    int given;
-    char **names; /* class names that labels refer to: classes= or the first source's; given: how many */
-    double valid;
-    int valid_path; /* valid=: a number, or a path */
-    uint64_t seed;
-    struct err *err;
-};
 
 /* ---- classes ---- */
 
@@ -56,88 +39,6 @@ static int agree(struct opening *o, const struct source *source) {
         o->given = source->classes;
     }
     return 0;
-}
-
-/* ---- where things are ---- */
-
-static void list_formats(struct text *out) {
-    for (size_t i = 0; source_list[i] != NULL; i++) {
-        text_add(out, "%s%s", i > 0 ? ", " : "", source_list[i]->name);
-    }
-}
-
-static int say_spec(const char *spec, struct err *err) {
-    struct text formats = {0};
-    list_formats(&formats);
-    err_add(err, STATUS_REFUSED, "--data: want SOURCE:PATH with one of %s; found \"%s\"", formats.text, spec);
-    text_free(&formats);
-    return -1;
-}
-
-/* --data's "source:path". */
-static int read_spec(struct opening *o, const char *spec) {
-    const char *colon = strchr(spec, ':');
-    char *name = mem_copy_n(spec, colon != NULL ? (size_t)(colon - spec) : strlen(spec));
-    o->ops = source_find(name);
-    free(name);
-    o->spec_path = colon != NULL ? colon + 1 : "";
-    if (o->ops == NULL || (*o->spec_path == '\0' && !(o->ops->flags & SOURCE_NO_PATH))) {
-        return say_spec(spec, o->err);
-    }
-    return 0;
-}
-
-static int read_format(struct opening *o, const char *spec) {
-    const struct section *section = o->data->section;
-    if (spec != NULL) {
-        return read_spec(o, spec);
-    }
-    if (config_choice(section, "source") < 0) {
-        struct text formats = {0};
-        list_formats(&formats);
-        config_refuse(section, "data", NULL, o->err, "source is missing: want one of %s", formats.text);
-        text_free(&formats);
-        return -1;
-    }
-    o->ops = source_list[config_choice(section, "source")];
-    return 0;
-}
-
-/* valid= is a number or a path. */
-static int read_valid(struct opening *o) {
-    const char *text = config_text(o->data->section, "valid");
-    double number;
-    if (text == NULL) {
-        return 0;
-    }
-    int is_number = number_real(text, &number) == 0, paths = o->ops == NULL || o->spec_path != NULL || !(o->ops->flags & SOURCE_NO_PATH);
-    if (!is_number && paths) {
-        o->valid_path = 1;
-        return 0;
-    }
-    if (!is_number || number < 0 || number > UINT32_MAX || (number >= 1 && number != floor(number))) {
-        return config_refuse(o->data->section, "data", "valid", o->err,
-                             "want a fraction below 1, a whole number or a path; found \"%s\"", text);
-    }
-    o->valid = number;
-    return 0;
-}
-
-/* The path that the key of [data] (NULL: --data) holds, as it is to be opened; malloc'ed; NULL with a sentence. */
-static char *find_path(struct opening *o, const char *key) {
-    const struct section *section = o->data->section;
-    const char *text = key == NULL ? o->spec_path : config_text(section, key);
-    const char *help = o->ops->flags & SOURCE_DOWNLOADS ? "; to get it: scripts/get-data " : "";
-    const char *what = *help != '\0' ? o->ops->name : "";
-    char *found = text != NULL ? file_find_data(text) : NULL;
-    if (found == NULL && text == NULL) {
-        config_refuse(section, "data", NULL, o->err, "%s is missing: where the %s data lies", key, o->ops->name);
-    } else if (found == NULL && key == NULL) {
-        err_add(o->err, STATUS_REFUSED, "--data: \"%s\" is not there%s%s", text, help, what);
-    } else if (found == NULL) {
-        config_refuse(section, "data", key, o->err, "\"%s\" is not there%s%s", text, help, what);
-    }
-    return found;
 }
 
 /* ---- opening ---- */
@@ -174,6 +75,18 @@ static int gives_back(const struct opening *o) {
     return target != NULL && strcmp(target, "input") == 0;
 }
 
+/* The vocabulary of the first texts is that of the others; target=input. */
+static void take_what_it_says(struct opening *o, struct source *source) {
+    if (o->data->symbols == NULL && source->symbols != NULL) {
+        o->data->symbols = names_copy(source->symbols, source->symbol_count);
+        o->data->symbol_count = source->symbol_count;
+    }
+    if (gives_back(o)) {
+        source->gives_back = 1;
+        source->target_count = (int)shape_count(source->want);
+    }
+}
+
 static int open_source(struct opening *o, enum split split, const char *key, int whole) {
     struct source *source = &o->data->sources[split];
     const struct preprocess *p = &o->data->preprocess;
@@ -195,20 +108,13 @@ static int open_source(struct opening *o, enum split split, const char *key, int
     o->data->open[split] = 1;
     if (pathless) {
         source->path = o->spec_path != NULL && *o->spec_path != '\0' ? mem_copy(o->spec_path) : NULL;
-    } else if ((source->path = find_path(o, key)) == NULL) {
+    } else if ((source->path = data_find_path(o, key)) == NULL) {
         return -1;
     }
     if (o->ops->open(source, split, o->err) != 0) {
         return -1;
     }
-    if (o->data->symbols == NULL && source->symbols != NULL) {
-        o->data->symbols = names_copy(source->symbols, source->symbol_count);
-        o->data->symbol_count = source->symbol_count;
-    }
-    if (gives_back(o)) {
-        source->gives_back = 1;
-        source->target_count = (int)shape_count(source->want);
-    }
+    take_what_it_says(o, source);
     if (source->count > UINT32_MAX) {
         return err_add(o->err, STATUS_REFUSED, "%s: more than %u samples", source->path, UINT32_MAX);
     }
@@ -333,7 +239,7 @@ static int find_section(struct opening *o, const char *spec) {
 
 static int read_settings(struct opening *o, const char *spec) {
     struct data *data = o->data;
-    int result = read_format(o, spec);
+    int result = data_read_format(o, spec);
     if (result == 0 && gives_back(o) && (o->graph->classes > 0 || o->graph->input.t > 1)) {
         result = config_refuse(data->section, "data", "target", o->err, "input: want a network that ends in values ([cost] "
                                "type=mse), not in classes, and no sequence");
@@ -344,7 +250,7 @@ static int read_settings(struct opening *o, const char *spec) {
     if (config_given(data->section, "vocabulary")) {
         names_parse(config_text(data->section, "vocabulary"), &data->symbols, &data->symbol_count);
     }
-    result = read_valid(o) == 0 ? result : -1;
+    result = data_read_valid(o) == 0 ? result : -1;
     result = read_classes(o) == 0 ? result : -1;
     result = preprocess_read(&data->preprocess, data->section, o->graph->input, o->err) >= 0 ? result : -1;
     result = augment_read(&data->augment, data->section, o->graph->net, &data->preprocess, o->err) == 0 ? result : -1;
