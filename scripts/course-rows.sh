@@ -104,8 +104,6 @@ cifar_split() {
 # ---- convolution, pooling, softmax: the worked numbers ----
 
 first_row() { outputs "$@" | cut -d' ' -f1-4; }
-small() { outputs "$@" --set net.width=6 --set net.height=6; }
-picture_of_edges() { "$DLCLI" predict data/pictures/ship.png -m "cfg/course/edges-$1.cfg" -q -o "$work/$1.npy" && wc -c <"$work/$1.npy"; }
 scores() { "$DLCLI" predict cfg/course/data/scores.csv -m cfg/course/softmax.cfg -q --layer softmax1 | sed 's/.*\]: *//'; }
 filters_of() { "$DLCLI" summary "$(config filters-5x5)" --set "net.channels=$1" --json | value parameters; }
 
@@ -113,9 +111,11 @@ rows_convolution() {
     row '6x6, rows 10 10 10 0 0 0, kernel rows 1 0 -1: first row' '= 0 30 30 0' first_row edges-vertical cfg/course/data/6x6.csv --set net.width=6 --set net.height=6
     row 'true convolution (flip_kernel): first row' '= 0 -30 -30 0' first_row convolution-true cfg/course/data/6x6.csv
     row '7x7, kernel 3 4 4 / 1 0 2 / -1 0 3, stride 2' '= 91 100 88 69 91 117 44 72 74' outputs convolution-stride cfg/course/data/7x7.csv
-    for edges in vertical horizontal sobel scharr; do
-        row "edges of a picture, $edges: bytes of the 254x254 array" '= 258192' picture_of_edges $edges
-    done
+    row 'the same by Sobel: first row' '= 0 40 40 0' first_row edges-sobel cfg/course/data/6x6.csv --set net.width=6 --set net.height=6
+    row 'the same by Scharr: first row' '= 0 160 160 0' first_row edges-scharr cfg/course/data/6x6.csv --set net.width=6 --set net.height=6
+    row 'three rows of 10, three of 0, horizontal edges' '= 0 0 0 0 30 30 30 30 30 30 30 30 0 0 0 0' \
+        outputs edges-horizontal cfg/course/data/6x6-rows.csv --set net.width=6 --set net.height=6
+    row 'edges of a photograph: picture of the result, bytes' '> 5000' picture edges data/pictures/ship.png -m cfg/course/edges-sobel.cfg --layer 0
     row '2x2 max pooling' '= 100 184 12 45' outputs max-pooling cfg/course/data/pooling.csv
     row '2x2 average pooling' '= 36 80 12 15' outputs average-pooling cfg/course/data/pooling.csv
     row 'pooling: parameters' '= 0' parameters max-pooling
