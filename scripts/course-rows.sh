@@ -140,7 +140,7 @@ learns_large() {
     name=$1 cfg=$2 steps=$3 rate=$4
     shift 4
     falls "large-$name" "$cfg" --max-batches "$steps" --set "net.learning_rate=$rate" --set net.policy=constant --set net.warmup=0 --set net.log_steps=1 \
-        --set net.batch=4 --set data.source=synthetic --set data.count=4 --set data.classes=1000 --set data.flip=0 --set net.clip=1 "$@"
+        --set net.batch=4 --set net.checkpoint_epochs=1000 --set data.source=synthetic --set data.count=4 --set data.classes=1000 --set data.flip=0 --set net.clip=1 "$@"
 }
 count_row() { row "$1: parameters" "= $3" parameters "$2"; }
 learn_rows() {
