@@ -11,7 +11,7 @@
 #include "base/mem.h"
 
 enum { NAME = 1024 };                         /* of a tensor; layer names come from configs and are cut far below */
-static const char OPTIMIZER[] = "optimizer.", CARRIED[] = "state.";
+static const char OPTIMIZER[] = "optimizer.", RAW[] = "optimizer.raw.", CARRIED[] = "state.";
 
 /* ---- checksum ---- */
 
@@ -123,6 +123,10 @@ static void add_tensors(struct tensor_file *file, const struct plan *plan, const
             snprintf(of, sizeof of, "%slookahead.%s", OPTIMIZER, name);
             add_reals(file, plan, v, of, optimizer->lookahead->slow[i]);
         }
+        if (optimizer != NULL && optimizer->average != NULL && v->grad != NULL) {   /* swapped: the tensors are the averages */
+            snprintf(of, sizeof of, "%s%s", RAW, name);
+            add_reals(file, plan, v, of, optimizer->average[i]);
+        }
     }
 }
 
@@ -184,6 +188,32 @@ int checkpoint_write(const char *path, const struct config *config, char *const 
     int result = format_safetensors.write(path, &file, err);
     tensor_file_free(&file);
     return result;
+}
+
+static int put_in(struct tensor_file *file, const char *path, size_t section, const char *key, const char *value, struct err *err) {
+    const char *text = tensor_file_text(file, "dlcli.config");
+    struct config config = {0};
+    char digits[17];
+    int bad = text == NULL || config_parse(&config, path, text, strlen(text), err) != 0 || section >= config.count;
+    if (bad) {
+        config_free(&config);
+        return err_add(err, STATUS_REFUSED, "%s: has no config that could be changed", path);
+    }
+    config_put(&config.sections[section], key, value);
+    char *ini = config_to_ini(&config);
+    tensor_file_replace(file, "dlcli.config", ini);
+    checksum(file, digits);
+    tensor_file_replace(file, "dlcli.checksum", digits);
+    free(ini);
+    config_free(&config);
+    return format_safetensors.write(path, file, err);
+}
+
+int checkpoint_put(const char *path, size_t section, const char *key, const char *value, struct err *err) {
+    struct tensor_file file = {0};
+    int bad = format_read(path, &file, err) != 0 || checkpoint_verify(&file, path, err) != 0 || put_in(&file, path, section, key, value, err) != 0;
+    tensor_file_free(&file);
+    return bad ? -1 : 0;
 }
 
 /* ---- reading ---- */
@@ -321,6 +351,16 @@ static int state_fill(const struct optimizer *o, const char *state, void *data, 
     return value_fill(o->plan, &to, of, tensor_file_find(file, of), path, 0, err) < 0 ? -1 : 0;
 }
 
+/* With an average of the weights, the tensors are the averages; the weights that the updates go on from lie beside them. */
+static int raw_fill(const struct optimizer *o, int i, const struct tensor_file *file, const char *path, struct err *err) {
+    char name[NAME], of[2 * NAME];
+    const struct value *v = &o->plan->values[i];
+    value_name(o->plan, i, name, sizeof name);
+    snprintf(of, sizeof of, "%s%s", RAW, name);
+    memcpy(o->average[i], v->data, v->slot->count * optimizer_real(o->plan));
+    return value_fill(o->plan, v, of, tensor_file_find(file, of), path, 0, err) < 0 ? -1 : 0;
+}
+
 static int carried_fill(const struct carried *state, const struct kernels *kernels, const struct tensor_file *file, const char *path, struct err *err) {
     const struct named *tensor = tensor_file_find(file, state->name);
     size_t n = state->rows * state->width;
@@ -353,6 +393,11 @@ int checkpoint_resume(struct optimizer *optimizer, struct progress_state *state,
         }
         if (optimizer->lookahead != NULL) {
             bad |= state_fill(optimizer, "lookahead", optimizer->lookahead->slow[i], i, file, path, err);
+        }
+    }
+    for (int i = 0; optimizer->average != NULL && i < optimizer->plan->value_count; i++) {
+        if (optimizer->average[i] != NULL) {
+            bad |= raw_fill(optimizer, i, file, path, err);
         }
     }
     struct carried carried;

@@ -30,15 +30,19 @@ struct progress_state {
     char isa[16], precision[8], blas[64];    /* a resume on another says so */
 };
 
-/* Writes PATH atomically. optimizer NULL: without its state (a best model); state NULL too: a bare model (import). */
+/* Writes PATH atomically. With [net] ema averages and weights must have changed places (optimizer_swap). optimizer NULL: without its state (a best model); state NULL too: a bare model (import). */
 int checkpoint_write(const char *path, const struct config *config, char *const *classes, int class_count,
     const struct plan *plan, const struct optimizer *optimizer, const struct progress_state *state, struct err *err);
+
+/* Sets a key of a section (its place in the config) in the checkpoint PATH, and nothing else, atomically. */
+int checkpoint_put(const char *path, size_t section, const char *key, const char *value, struct err *err);
 
 /* Takes tensors from a read file into the plan by name and shape. partial: those that fit; the names of the others are
  * warnings; else each missing or ill-shaped tensor is an error naming it, and tensors the network lacks are errors too
  * (optimizer.* aside). Values that are not finite are refused. Weights have to be packed afterwards (run_pack). */
 int checkpoint_fill(struct plan *plan, const struct tensor_file *file, const char *path, int partial, struct err *err);
-/* Optimizer state and progress; refuses a file without them. */
+/* Optimizer state and progress, after checkpoint_fill (with [net] ema the tensors are the averages, the weights are with the optimizer's
+ * state); refuses a file without them. */
 int checkpoint_resume(struct optimizer *optimizer, struct progress_state *state, const struct tensor_file *file,
     const char *path, struct err *err);
 /* 0 where the checksum agrees, or the file is none of dlcli's; else -1. */

@@ -213,6 +213,7 @@ static void finish(struct graph *g) {
         g->output = g->nodes[g->output].in[0];
     }
     g->classes = g->classes ? g->classes : g->nodes[g->output].classes;
+    g->gives_probabilities = g->classes > 0 && g->nodes[g->output].ops == &layer_softmax;
 }
 
 /* Whether states are carried: as [net] says, else where it makes sense. */

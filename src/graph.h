@@ -60,6 +60,7 @@ struct node {
     void *own;                    /* what shape() worked out; freed with free() by the graph */
     double flops;                 /* forward, one sample; a multiply-add is two */
     int classes;                  /* set by shape() where the node ends a classifier: how many classes it tells apart */
+    int takes_shares;             /* set by shape() of a loss: probabilities of classes may stand in place of a label (mixup) */
     int consumers;                /* how many nodes read it */
     int symbols;                  /* set by shape() where it reads the network's input as symbols: numbers that stand for something */
     enum time_kind time;          /* set by shape() where steps depend on one another */
@@ -81,6 +82,7 @@ struct graph {
     struct node *nodes; int node_count;
     int output;                   /* node whose values predict writes: the last (a loss hands its input on) */
     int classes;                  /* the output node's */
+    int gives_probabilities;      /* the output is a softmax of the classes; else it is scores, or values */
     int carries;                  /* [net] carry_state: states are carried from each window of a text to the next */
     size_t parameters, trainable; /* counts of SLOT_PARAM elements */
     double flops;

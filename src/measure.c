@@ -19,6 +19,8 @@ struct measuring {
     size_t width, rows;                      /* outputs of a row; rows of a batch, at most */
     int batch, from_outputs;                 /* the loss is worked out from the probabilities, not the network's own */
     float *outputs, *room;                   /* rows x width: averaged; of one model */
+    float *view;                             /* a batch of inputs, changed as job->tta says */
+    struct calibration calibration;
     double *loss, *losses;                   /* per row: of one model; summed over models */
     double error, *target, *target_squares;  /* regression: sums, the latter two per column */
     struct measure *out;
@@ -81,6 +83,9 @@ static int member_open(struct measuring *m, int i, struct err *err) {
     const struct graph *graph = &member->model->graph, *first = &m->job->models[0]->graph;
     struct shape mine = graph->nodes[graph->output].out, theirs = first->nodes[first->output].out;
     member->preprocess = m->job->data->preprocess;
+    if (tta_check(m->job->tta, graph, member->model->path, err) != 0) {
+        return -1;
+    }
     if (graph->classes != first->classes || !shape_same(mine, theirs)) {
         return err_add(err, STATUS_REFUSED, "%s: has not the outputs that %s has: they are no ensemble",
                        member->model->path, m->job->models[0]->path);
@@ -161,10 +166,11 @@ static int memory_make(struct measuring *m, struct err *err) {
     m->target_squares = mem_try(m->width, sizeof *m->target_squares);
     m->out->classes = graph->classes;
     m->out->regression = graph->classes == 0;
-    m->from_outputs = graph->nodes[graph->output].ops == &layer_softmax && (m->job->count > 1 || losses_of(graph) > 1);
+    m->from_outputs = graph->gives_probabilities && (m->job->count > 1 || losses_of(graph) > 1 || m->job->tta != TTA_NONE);
+    m->view = mem_try((size_t)m->batch * shape_count(graph->input), sizeof *m->view);
     size_t cells = (size_t)graph->classes * (size_t)graph->classes;
     m->out->confusion = m->job->confusion ? mem_try(cells, sizeof *m->out->confusion) : NULL;
-    if (m->outputs == NULL || m->room == NULL || m->loss == NULL || m->losses == NULL || m->target == NULL ||
+    if (m->outputs == NULL || m->room == NULL || m->view == NULL || m->loss == NULL || m->losses == NULL || m->target == NULL ||
         m->target_squares == NULL || (m->job->confusion && m->out->confusion == NULL)) {
         return err_add(err, STATUS_FAILED, "out of memory for measuring %d classes", graph->classes);
     }
@@ -175,7 +181,7 @@ static void measuring_free(struct measuring *m) {
     for (int i = 0; m->members != NULL && i < m->job->count; i++) {
         loader_free(m->members[i].loader);
     }
-    void *all[] = {m->members, m->outputs, m->room, m->loss, m->losses, m->target, m->target_squares};
+    void *all[] = {m->members, m->outputs, m->room, m->view, m->loss, m->losses, m->target, m->target_squares};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         free(all[i]);
     }
@@ -183,31 +189,43 @@ static void measuring_free(struct measuring *m) {
 
 /* ---- a batch ---- */
 
-/* One model's outputs are added, divided by how many models there are; its losses too. */
-static void member_run(struct measuring *m, const struct member *member, const struct batch *batch) {
+/* One model's outputs of one view are added, `share` of them; its losses too. */
+static void view_run(struct measuring *m, const struct member *member, const struct batch *batch, const float *input, double share) {
     struct truth truth = {.labels = batch->targets == NULL ? batch->labels : NULL, .values = batch->targets,
                           .width = m->width};
     struct exec exec = model_exec(member->model, m->job->threads);
     exec.batch = batch->count;
     exec.truth = &truth;
     exec.loss = m->loss;
+    exec.soften = m->job->soften;
     exec.carry = member->model->graph.carries;
-    run_forward(&member->model->plan, &exec, batch->input);
+    run_forward(&member->model->plan, &exec, input);
     const float *outputs = output_floats(&member->model->plan, &exec, m->room);
     size_t rows = tensor_samples(member->model->plan.output, &exec);
-    float share = 1 / (float)m->job->count;
     for (size_t i = 0; i < rows * m->width; i++) {
-        m->outputs[i] += outputs[i] * share;
+        m->outputs[i] += outputs[i] * (float)share;
     }
     for (size_t r = 0; r < rows; r++) {
-        m->losses[r] += m->loss[r] / m->job->count;
+        m->losses[r] += m->loss[r] * share;
     }
 }
 
-static void row_classify(struct measuring *m, const float *row, int label, double loss) {
+static void member_run(struct measuring *m, const struct member *member, const struct batch *batch) {
+    const struct measure_job *job = m->job;
+    for (int view = 0; view < tta_views(job->tta); view++) {
+        double share = tta_weight(job->tta, view) / job->count;
+        if (view > 0) {
+            tta_view(view, member->model->graph.input, (size_t)batch->count, batch->input, m->view);
+        }
+        view_run(m, member, batch, view > 0 ? m->view : batch->input, share);
+    }
+}
+
+/* -1 where there is no memory for its logits. */
+static int row_classify(struct measuring *m, const float *row, int label, double loss) {
     int classes = m->out->classes;
     if (label < 0 || label >= classes) {
-        return;
+        return 0;
     }
     int rank = label_rank(row, classes, label);
     m->top1 += rank == 0;
@@ -217,6 +235,8 @@ static void row_classify(struct measuring *m, const float *row, int label, doubl
     if (m->out->confusion != NULL) {
         m->out->confusion[(size_t)label * (size_t)classes + (size_t)said(row, classes)]++;
     }
+    calibration_add(&m->calibration, row[said(row, classes)], rank == 0);
+    return m->job->logits == NULL ? 0 : logits_add(m->job->logits, row, (size_t)classes, m->job->soften, label);
 }
 
 static void row_regress(struct measuring *m, const float *row, const float *target, double loss) {
@@ -230,8 +250,9 @@ static void row_regress(struct measuring *m, const float *row, const float *targ
     }
 }
 
-static void batch_measure(struct measuring *m, struct batch *const *batches) {
+static int batch_measure(struct measuring *m, struct batch *const *batches, struct err *err) {
     const struct batch *first = batches[0];
+    int bad = 0;
     size_t rows = (size_t)first->count * (m->rows / (size_t)m->batch);
     memset(m->outputs, 0, rows * m->width * sizeof *m->outputs);
     memset(m->losses, 0, rows * sizeof *m->losses);
@@ -241,11 +262,12 @@ static void batch_measure(struct measuring *m, struct batch *const *batches) {
     for (size_t r = 0; r < rows; r++) {
         const float *row = m->outputs + r * m->width;
         if (!m->out->regression) {
-            row_classify(m, row, first->labels[r], m->losses[r]);
+            bad |= row_classify(m, row, first->labels[r], m->losses[r]);
         } else {
             row_regress(m, row, first->targets == NULL ? NULL : first->targets + r * m->width, m->losses[r]);
         }
     }
+    return bad ? err_add(err, STATUS_FAILED, "out of memory for the answers to calibrate by") : 0;
 }
 
 /* The next batch of every loader; members without one of their own share the first's. *batches[0] NULL at the end. */
@@ -271,7 +293,9 @@ static int all_measure(struct measuring *m, struct err *err) {
             result = 1;
             break;
         }
-        batch_measure(m, batches);
+        if ((result = batch_measure(m, batches, err)) != 0) {
+            break;
+        }
         progress_line(job->progress, 0, "%s %llu/%zu", split_name(job->split), (unsigned long long)m->out->images,
                       job->data->sets[job->split].count);
     }
@@ -286,6 +310,7 @@ static void finish(struct measuring *m) {
     out->loss /= images;
     out->sequence = m->rows > (size_t)m->batch && !out->regression;
     out->top1 = out->regression ? (double)NAN : (double)m->top1 / images;
+    out->ece = m->job->models[0]->graph.gives_probabilities ? calibration_error(&m->calibration) : (double)NAN;
     out->top5 = out->regression ? (double)NAN : (double)m->top5 / images;
     for (size_t i = 0; i < m->width; i++) {
         distance += m->target_squares[i] - m->target[i] * m->target[i] / images;

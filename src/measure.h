@@ -2,7 +2,9 @@
 #ifndef DLCLI_MEASURE_H
 #define DLCLI_MEASURE_H
 
+#include "calibrate.h"
 #include "train.h"
+#include "tta.h"
 
 struct measure_job {
     struct model *const *models; int count;
@@ -10,6 +12,9 @@ struct measure_job {
     struct threads *threads; struct progress *progress;
     const volatile sig_atomic_t *stop;      /* or NULL */
     int confusion;                          /* wanted */
+    enum tta tta;                           /* views of each picture, whose outputs are averaged */
+    double soften;                          /* exec's: divides the logits of the network's softmax; 0: as they are */
+    struct logits *logits;                  /* of all samples with a label, for fitting a temperature (one model, a softmax); or NULL */
 };
 /* As measure_run; 1 where it was asked to stop before the end. */
 int measure_do(const struct measure_job *job, struct measure *out, struct err *err);

@@ -13,7 +13,7 @@ const struct key keys_net[] = {
      "time). Default: 1 with source=text where every step has an answer, no layer is bidirectional and subdivisions is "
      "1."},
     /* the batch */
-    {"batch", KEY_INT, "1", 1, 1048576, NULL, NULL, "Samples in an update."},
+    {"batch", KEY_INT, "1", 1, 1048576, NULL, NULL, "Samples in an update; as many as there are, or more: full-batch gradient descent."},
     {"subdivisions", KEY_INT, "1", 1, 1048576, NULL, NULL, "Parts that a batch is computed in, to save memory; gradients are added up."},
     {"seed", KEY_INT, "0", 0, 4294967295.0, NULL, NULL, "Where all chance starts: the same seed gives the same bits."},
     /* the length */
@@ -24,7 +24,7 @@ const struct key keys_net[] = {
     {"optimizer", KEY_CHOICE, "sgd", 0, 0, "sgd|adam|adamw|perceptron|adagrad|rmsprop|adamax|nadam", NULL, "Update rule."},
     {"adam", KEY_BOOL, "0", 0, 0, NULL, NULL, "darknet's switch: 1 means optimizer=adam."},
     {"learning_rate", KEY_REAL, "0.001", 0, 1e6, NULL, NULL, "Rate at the policy's height."},
-    {"momentum", KEY_REAL, NULL, 0, 1, NULL, NULL, "Momentum of sgd (default: 0.9) and rmsprop (default: 0)."},
+    {"momentum", KEY_REAL, "0.9", 0, 1, NULL, NULL, "Momentum of sgd."},
     {"nesterov", KEY_BOOL, "0", 0, 0, NULL, NULL, "Nesterov's form of the momentum."},
     {"decay", KEY_REAL, "0.0001", 0, 1e6, NULL, "weight_decay", "Weight decay (L2; decoupled in adamw)."},
     {"l1", KEY_REAL, "0", 0, 1e6, NULL, NULL,
@@ -47,8 +47,12 @@ const struct key keys_net[] = {
     {"b1", KEY_REAL, "0.9", 0, 1, NULL, "B1|beta1", "adam, adamw, adamax, nadam: decay of the first moment."},
     {"b2", KEY_REAL, "0.999", 0, 1, NULL, "B2|beta2", "adam, adamw, nadam: decay of the second moment; adamax: of the greatest gradient."},
     {"rmsprop_alpha", KEY_REAL, "0.99", 0, 1, NULL, NULL, "rmsprop: decay of the mean of squares."},
+    {"rmsprop_momentum", KEY_REAL, "0", 0, 1, NULL, NULL, "rmsprop: momentum of the scaled gradients."},
     {"momentum_decay", KEY_REAL, "0.004", 0, 1, NULL, NULL, "nadam: how fast the momentum rises to b1."},
     {"eps", KEY_REAL, NULL, 0, 1, NULL, NULL, "Added to the denominator (default: 1e-8; of adagrad 1e-10)."},
+    {"ema", KEY_REAL, "0", 0, 0.9999999, NULL, NULL,
+     "Exponential moving average of the weights: after each update average = ema * average + (1 - ema) * weight, and the average is what is "
+     "validated and saved (0.999 for some thousand updates); 0: off."},
     {"clip", KEY_REAL, "0", 0, 1e30, NULL, "clip_norm", "Gradients of a larger norm are scaled down to this one; 0: never."},
     /* the schedule */
     {"policy", KEY_CHOICE, "constant", 0, 0, "constant|step|steps|exp|poly|sigmoid=sig|random|cosine|onecycle=one-cycle|plateau|sgdr|triangle", NULL,

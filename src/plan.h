@@ -120,6 +120,7 @@ struct exec {
     uint64_t seed, step;        /* chance is a function of these, the op and the element */
     const struct truth *truth;  /* NULL: losses compute nothing */
     double loss_scale;          /* of gradients: 1 / samples of the whole batch */
+    double soften;              /* divides what the softmax at the network's end is given, besides its keys; 0: as it is */
     double *loss;               /* per sample (batch * t), zeroed by run, losses add to it; NULL: not wanted */
 };
 

@@ -45,11 +45,22 @@ static int step_once(struct trainer *t, struct err *err) {
     return !at_end && save_due(t) ? save_checked(t, err) : GOES_ON;
 }
 
+/* The weights, or their average with [net] ema, in the plan. */
+static void swap_weights(struct trainer *t) {
+    struct exec exec = model_exec(t->model, t->threads);
+    if (t->optimizer.average != NULL) {
+        optimizer_swap(&t->optimizer);
+        run_pack(&t->model->plan, &exec);
+    }
+}
+
 static int validate(struct trainer *t, struct measure *valid, struct err *err) {
     struct model *models[] = {t->model};
     struct measure_job job = {.models = models, .count = 1, .data = &t->data, .split = SPLIT_VALID,
                               .threads = t->threads, .progress = t->progress, .stop = t->options->stop};
+    swap_weights(t);
     int result = measure_do(&job, valid, err);
+    swap_weights(t);
     return result == 1 ? WAS_STOPPED : result;
 }
 
@@ -75,6 +86,12 @@ static int loader_finish(struct trainer *t, struct err *err) {
     }
     t->loader_ended = 0;
     return 0;
+}
+
+int trainer_turn_epoch(struct trainer *t, struct err *err) {
+    int result = loader_finish(t, err);
+    next_epoch(t);
+    return result;
 }
 
 /* Validates, writes the epoch's line, then the checkpoints: a process killed in between does the same again. */

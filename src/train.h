@@ -32,10 +32,24 @@ int train_run(struct model *model, const struct train_options *options, struct t
 /* What train_run would refuse, but for RUN and memory: the network, [net]'s schedule and length, the data set. */
 int train_check(struct model *model, const struct train_options *options, struct progress *progress, struct err *err);
 
+/* ---- learning-rate range test: Smith, "Cyclical Learning Rates for Training Neural Networks", 2017 ---- */
+
+/* The rate rises from least to most, by the same factor at each of so many updates (fewer where the loss runs away). */
+struct rate_sweep { double least, most; uint64_t steps; };
+struct rate_point { double rate, loss, smooth; };          /* smooth: a running mean of the losses */
+/* lowest: where the smoothed loss is least; suggested: a tenth of that; NaN where it never falls. */
+struct rate_test { struct rate_point *points; size_t count; double suggested, lowest; char run[4096]; };
+/* Trains for the sweep's updates, and writes RUN/find-rate.jsonl: a line an update and one of the outcome, the same to options->events. Nothing else in
+ * RUN is touched, the model is left as it is then. 0 or -1 as train_run. Free with rate_test_free either way. */
+int train_find_rate(struct model *model, const struct train_options *options, const struct rate_sweep *sweep, struct threads *threads,
+    struct progress *progress, struct rate_test *test, struct err *err);
+void rate_test_free(struct rate_test *test);
+
 /* ---- measuring, shared with `test` and validation ---- */
 struct measure {
     uint64_t images; double loss, top1, top5, seconds;     /* loss: mean, without class weights and label smoothing */
     uint64_t *confusion; int classes;                      /* classes x classes, [true][said]; malloc'ed */
+    double ece;                                            /* expected calibration error; NaN where nothing says probabilities */
     int sequence;                                          /* each symbol was measured: images counts them */
     double rmse, r2; int regression;                       /* of all outputs together; regression: top1, top5 are NaN */
 };

@@ -4,6 +4,9 @@
 #include "trainer.h"
 
 double policy_rate(const struct trainer *t, uint64_t step) {
+    if (t->sweep != NULL) {
+        return sweep_rate(t->sweep, step);
+    }
     double rate = schedule_rate(t->schedule, step);
     if (t->state.plateau_factor < 1) {
         rate = fmax(rate * t->state.plateau_factor, config_real(t->model->graph.net, "learning_rate_min"));

@@ -6,14 +6,17 @@
 #include "trainer.h"
 
 /* A resumed run keeps the text of its config as it was: another order of keys would be other bytes. */
-static int write_to(const struct trainer *t, const char *path, const struct optimizer *optimizer, struct err *err) {
+static int write_to(struct trainer *t, const char *path, const struct optimizer *optimizer, struct err *err) {
     const struct model *m = t->model;
     const struct config *config = t->resumed ? &t->stored.config : &m->config;
-    return checkpoint_write(path, config, m->classes, m->class_count, &m->plan, optimizer, &t->state, err);
+    optimizer_swap(&t->optimizer);
+    int result = checkpoint_write(path, config, m->classes, m->class_count, &m->plan, optimizer, &t->state, err);
+    optimizer_swap(&t->optimizer);
+    return result;
 }
 
 /* A second name for last.safetensors, or a second copy where the file system can't do that. */
-static int also(const struct trainer *t, const char *name, struct err *err) {
+static int also(struct trainer *t, const char *name, struct err *err) {
     int result = run_folder_also(&t->folder, name, err);
     if (result == 1) {
         char *path = mem_format("%s/%s", t->folder.path, name);

@@ -119,6 +119,30 @@ static int check_classes(struct trainer *t, struct err *err) {
     return 0;
 }
 
+/* Mixed samples are of several classes at once, which not every loss can be told. */
+static int check_mixing(const struct trainer *t, struct err *err) {
+    const struct graph *graph = &t->model->graph;
+    const struct augment *a = &t->data.augment;
+    const char *key = a->mixup > 0 ? "mixup" : "cutmix";
+    int shares = graph->classes > 0 && graph->input.t == 1 && t->data.sources[SPLIT_TRAIN].target_count == 0;
+    if (a->mixup <= 0 && a->cutmix <= 0) {
+        return 0;
+    }
+    for (int i = 0; i < graph->node_count; i++) {
+        shares &= !layer_has_loss(&graph->nodes[i]) || graph->nodes[i].takes_shares;
+    }
+    if (!shares) {
+        return config_refuse(t->data.section, "data", key, err, "want a classifier of single samples whose loss is the cross-entropy");
+    }
+    if (t->class_weights != NULL) {
+        return config_refuse(graph->net, "net", "class_weights", err, "a mixed sample ([data] %s) is not of one class", key);
+    }
+    if (a->cutmix > 0 && (t->data.preprocess.height < 2 || t->data.preprocess.width < 2)) {
+        return config_refuse(t->data.section, "data", "cutmix", err, "want pictures: the network's input has no height and width");
+    }
+    return 0;
+}
+
 static int check_data(const struct trainer *t, struct err *err) {
     const struct graph *graph = &t->model->graph;
     const struct source *source = &t->data.sources[SPLIT_TRAIN];
@@ -187,7 +211,7 @@ static int open_data(struct trainer *t, struct err *err) {
         return -1;
     }
     t->schedule = schedule_make(graph->net, t->length.whole, t->state.seed, err);
-    if (t->schedule == NULL || check_data(t, err) != 0) {
+    if (t->schedule == NULL || check_data(t, err) != 0 || check_mixing(t, err) != 0) {
         return -1;
     }
     if (!t->resumed && data_whiten(&t->data, &t->model->graph, err) != 0) {
@@ -251,7 +275,7 @@ int trainer_load(struct trainer *t, struct err *err) {
     const struct dataset *set = &t->data.sets[SPLIT_TRAIN];
     struct loader_options options = {
         .set = set, .used = (size_t)t->length.samples, .preprocess = &t->data.preprocess, .augment = t->data.augment.on ? &t->data.augment : NULL,
-        .steps = t->model->graph.input.t, .batch = t->length.batch, .threads = loader_threads(set, threads_count(t->threads)), .ahead = 3,
+        .steps = t->model->graph.input.t, .classes = t->model->graph.classes, .batch = t->length.batch, .threads = loader_threads(set, threads_count(t->threads)), .ahead = 3,
         .shuffle = !t->model->graph.carries, .seed = t->state.seed, .epoch = t->state.epoch, .start = (size_t)t->state.position, .endless = 1,
     };
     loader_free(t->loader);
@@ -260,9 +284,12 @@ int trainer_load(struct trainer *t, struct err *err) {
     return t->loader == NULL ? -1 : 0;
 }
 
-/* RUN from here on is this run's. */
+/* RUN from here on is this run's; a test of rates leaves what is in it alone. */
 static int begin(struct trainer *t, struct err *err) {
     t->begun = 1;
+    if (t->sweep != NULL) {
+        return trainer_load(t, err);
+    }
     if (!t->resumed) {
         char *config = config_to_ini(&t->model->config);
         int bad = run_folder_clear(&t->folder, err) != 0 ||
@@ -312,7 +339,7 @@ int trainer_open(struct trainer *t, struct err *err) {
     t->clock.began = progress_now();
     t->state.best = NAN;
     t->state.plateau_factor = t->state.rate_factor = 1;
-    if (result == 0 && !o->resume && !o->force && run_folder_holds_checkpoint(&t->folder)) {
+    if (result == 0 && t->sweep == NULL && !o->resume && !o->force && run_folder_holds_checkpoint(&t->folder)) {
         return err_add(err, STATUS_REFUSED,
                        "%s: holds a checkpoint: --resume goes on with it, --force starts afresh, -o takes another",
                        t->folder.path);

@@ -98,7 +98,7 @@ static struct exec step_exec(const struct trainer *t) {
 static struct truth batch_truth(const struct trainer *t, const struct batch *batch) {
     return (struct truth){
         .labels = batch->targets == NULL ? batch->labels : NULL,
-        .values = batch->targets,
+        .values = batch->shares != NULL ? batch->shares : batch->targets,
         .width = shape_step(t->model->plan.output->shape),
         .class_weight = t->class_weights,
         .label_smoothing = config_real(t->model->graph.net, "label_smoothing"),

@@ -1,5 +1,5 @@
 /* trainer: what the files of training share: train.c (the loop), train_setup.c and train_resume.c (everything that can
- * be refused), train_step.c (one update), train_divergence.c, train_policy.c (rate, best, patience), train_save.c
+ * be refused), train_step.c (one update), train_divergence.c, train_policy.c (rate, best, patience), train_find_rate.c, train_save.c
  * (checkpoints), train_events.c (metrics.jsonl and what people see). */
 #ifndef DLCLI_TRAINER_H
 #define DLCLI_TRAINER_H
@@ -49,6 +49,7 @@ struct trainer {
     double *losses;                          /* of a pass */
     float *outputs;
     struct clock clock;
+    const struct rate_sweep *sweep;          /* a learning-rate range test; or NULL */
     int resumed; struct stored stored;       /* its tensors until they are taken */
     int begun;                               /* nothing is refused any more */
     char *diverged;                          /* how and where; malloc'ed, or NULL */
@@ -71,6 +72,12 @@ void stored_free(struct stored *s);
 const char *stored_value(const struct stored *s, const struct section *section, const char *key);
 /* Refuses where the config (complete now) or the options would make another run; warns where the machine might. */
 int stored_compare(const struct stored *s, const struct trainer *t, struct err *err);
+
+/* ---- train.c, train_find_rate.c ---- */
+
+/* After the last sample of an epoch: the state moves to the start of the next. */
+int trainer_turn_epoch(struct trainer *t, struct err *err);
+double sweep_rate(const struct rate_sweep *sweep, uint64_t step);
 
 /* ---- train_step.c ---- */
 

@@ -1,4 +1,5 @@
 /* dlcli predict: pictures and arrays through a model; the most probable classes, or any layer's output. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@ static const struct flag flags[] = {
     {"weights", 'w', FLAG_TEXT, "FILE", 0, 0, 0, "Weights for a config."},
     {"text", 0, FLAG_TEXT, "TEXT", 0, 0, 1, "A text to classify or to tag, beside or in place of INPUT. Repeatable."},
     {"top", 0, FLAG_INT, "K", 1, 1000000, 0, "Classes to name (default: 5, or all where there are fewer)."},
+    {"tta", 0, FLAG_CHOICE, TTA_CHOICES, 0, 0, 0, "Average over each picture and its mirror image, and both moved by a pixel (default: none)."},
     {"layer", 0, FLAG_TEXT, "LAYER", 0, 0, 0, "Put out this layer, by name or index, in place of the network's output."},
     {"output", 'o', FLAG_TEXT, "FILE.npy|.png|.svg", 0, 0, 0, "Write what is put out as float32 .npy, N first; or as a picture (see above)."},
     {"batch", 0, FLAG_INT, "N", 1, 65536, 0, "Inputs at a time (default: 32)."},
@@ -88,7 +90,8 @@ static void json_line(struct saying *s, const struct batcher *b, const struct pl
             json_open(&j, NULL, '{');
             json_text(&j, "class", class_name(model, (int)best, buffer));
             json_int(&j, "index", (long long)best);
-            json_real(&j, "probability", values[best]);
+            json_real(&j, "probability", model->graph.gives_probabilities ? (double)values[best] : (double)NAN);
+            if (!model->graph.gives_probabilities) json_real(&j, "score", values[best]);
             json_close(&j, '}');
         }
         json_close(&j, ']');
@@ -121,7 +124,8 @@ static void table_lines(struct saying *s, const struct batcher *b, const struct 
     text_add(&s->line, "\n");
     size_t best = 0;
     for (int k = 0; k < s->top && (best = next_best(values, b->width, best, !k)) < b->width; k++)
-        text_add(&s->line, "  %6.2f%%  %s\n", 100 * (double)values[best], class_name(model, (int)best, buffer));
+        if (model->graph.gives_probabilities) text_add(&s->line, "  %6.2f%%  %s\n", 100 * (double)values[best], class_name(model, (int)best, buffer));
+        else text_add(&s->line, "  %10.5g  %s\n", (double)values[best], class_name(model, (int)best, buffer));
 }
 
 static int say(struct batcher *b, const struct place *place, const float *values, struct err *err) {
@@ -177,7 +181,8 @@ static int run(struct context *context, struct err *err) {
     if (flags_text(args, "layer") && !s.output && !context->json && flags_text(args, "top")) return err_add(err, STATUS_REFUSED, "--top and --layer exclude each other");
     int one = args->operand_count == 1 && strcmp(args->operands[0], "-") && !file_is_folder(args->operands[0]);
     int batch = (int)flags_int(args, "batch", one && !strstr(args->operands[0], ".npy") && !strstr(args->operands[0], ".t") ? 1 : 32);
-    struct batcher b = {.say = say, .say_arg = &s};
+    struct batcher b = {.say = say, .say_arg = &s, .tta = tta_of(flags_text(args, "tta"))};
+    if (b.tta != TTA_NONE && flags_text(args, "layer")) return err_add(err, STATUS_REFUSED, "--tta and --layer exclude each other");
     int bad = batcher_open(&b, context, batch, flags_text(args, "layer"), err);
     if (!bad) progress_warn(&context->progress, err);
     if (!bad && fit_is_wanted(&b, s.output)) bad = fit_draw(&b, &s.kept, s.output, err);
@@ -190,7 +195,7 @@ static int run(struct context *context, struct err *err) {
 
 const struct command command_predict = {
     .name = "predict",
-    .synopsis = "predict INPUT...|--text TEXT [-m MODEL] [--top K] [--layer LAYER] [--output FILE.npy|.png|.svg]",
+    .synopsis = "predict INPUT...|--text TEXT [-m MODEL] [--top K] [--tta mirror] [--layer LAYER] [--output FILE.npy|.png|.svg]",
     .summary = "classify pictures, arrays and texts; or put out any layer",
     .help = "INPUT is a picture (PNG, JPEG, BMP, GIF, PNM, TGA, told by content), a folder of them, a .npy array (N,C,H,W or N,D: fed to the\n"
             "network as it is), a .csv table (a row an input), a .txt or .tsv (a line a text, up to a tab), or - for names on stdin. Pictures go\n"

@@ -6,6 +6,7 @@
 #include "preprocess.h"
 #include "sources/csv.h"
 #include "sources/vocabulary.h"
+#include "tta.h"
 
 /* How a model reads texts; names NULL: it doesn't. */
 struct reader { char **names; int count; struct vocabulary vocabulary; };
@@ -14,7 +15,7 @@ int reader_open(struct reader *reader, const struct model *model);
 void reader_close(struct reader *reader);
 
 /* One network of an ensemble, with its own way to see a picture or a text. */
-struct member { struct model model; struct preprocess preprocess; struct reader reader; float *input, *turned; };   /* turned: sequences, steps outermost */
+struct member { struct model model; struct preprocess preprocess; struct reader reader; float *input, *turned; };   /* turned: sequences, steps outermost; or a view of pictures */
 
 /* A place in the batch: a picture to decode, or a row of an array or a text that lies in the inputs already. */
 struct place { char *name; long row; char *error, *text; };   /* row -1: not one of several in a file; error: why it can't be used */
@@ -25,6 +26,7 @@ struct batcher {
     struct place *places; int count, room;      /* room: the plans' batch */
     float *output; size_t width;                /* room rows of what the network (or --layer) puts out */
     int layer;                                  /* --layer, or -1 */
+    enum tta tta;                               /* views whose outputs are averaged */
     size_t done, failed;
     /* Called for each place in order once it was computed; values NULL where place->error says why. -1 ends. */
     int (*say)(struct batcher *b, const struct place *place, const float *values, struct err *err);

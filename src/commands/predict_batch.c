@@ -9,6 +9,8 @@ static const char *default_model(void) {
     return model && *model ? model : "runs/last/best.safetensors";
 }
 
+static int needs_turned(const struct batcher *b, const struct member *m) { return m->model.graph.input.t > 1 || b->tta != TTA_NONE; }
+
 static int open_member(struct batcher *b, const char *path, int batch, const char *layer, struct err *err) {
     struct member *m = &b->members[b->member_count++];
     struct context *context = b->context;
@@ -24,8 +26,9 @@ static int open_member(struct batcher *b, const char *path, int batch, const cha
     int learnt = m->model.is_checkpoint || flags_text(&context->args, "weights") || !graph_starts_by_chance(&m->model.graph);
     if (!learnt) err_warn(err, "%s is a config without weights (-w): it predicts with its starting values", path);
     m->input = mem_aligned((size_t)batch * shape_count(m->model.graph.input) * sizeof *m->input);
-    if (m->input && m->model.graph.input.t > 1) m->turned = mem_aligned((size_t)batch * shape_count(m->model.graph.input) * sizeof *m->turned);
-    return m->input && (m->turned || m->model.graph.input.t == 1) ? 0 : err_add(err, STATUS_FAILED, "out of memory for a batch of %d inputs", batch);
+    if (tta_check(b->tta, &m->model.graph, path, err)) return -1;
+    if (m->input && needs_turned(b, m)) m->turned = mem_aligned((size_t)batch * shape_count(m->model.graph.input) * sizeof *m->turned);
+    return m->input && (m->turned || !needs_turned(b, m)) ? 0 : err_add(err, STATUS_FAILED, "out of memory for a batch of %d inputs", batch);
 }
 
 static struct shape output_shape(const struct batcher *b, const struct member *m) {
@@ -95,8 +98,8 @@ static void decode_place(void *arg, int i, int thread) {
     err_free(&err);
 }
 
-/* The rows of `from` (any layout, elems) added to b->output as NCHW floats. Reordered in the member's own batch of rows. */
-static void take_output(struct batcher *b, const struct member *m, const struct exec *exec) {
+/* `weight` of the member's rows (any layout, elems) added to b->output as NCHW floats. Reordered in the member's own batch of rows. */
+static void take_output(struct batcher *b, const struct member *m, const struct exec *exec, double weight) {
     const struct tensor *t = b->layer < 0 ? m->model.plan.output : plan_layer_output(&m->model.plan, b->layer);
     size_t elems = tensor_elems(t, exec), step = shape_step(t->shape), samples = tensor_samples(t, exec);
     void *nchw = mem_need(elems, dtype_size(exec->kernels->dtype));
@@ -105,7 +108,7 @@ static void take_output(struct batcher *b, const struct member *m, const struct 
     exec->kernels->to_f32(exec->threads, nchw, values, samples * step);
     /* inside, time steps are outermost; outside, samples are */
     size_t steps = (size_t)t->shape.t, batch = (size_t)exec->batch;
-    float share = 1.0f / (float)b->member_count;
+    float share = (float)(weight / b->member_count);
     for (size_t s = 0; s < batch; s++)
         for (size_t i = 0; i < steps; i++)
             for (size_t j = 0; j < step; j++) b->output[s * b->width + i * step + j] += share * values[(i * batch + s) * step + j];
@@ -114,11 +117,15 @@ static void take_output(struct batcher *b, const struct member *m, const struct 
 }
 
 /* Inputs lie sample after sample; networks want the first step of all, then the second. */
-static const float *turned_input(const struct member *m, size_t count) {
+static const float *turned_input(const struct member *m, size_t count, int view) {
+    if (m->model.graph.input.t == 1) {
+        if (view > 0) tta_view(view, m->model.graph.input, count, m->input, m->turned);
+        return view > 0 ? m->turned : m->input;
+    }
     size_t steps = (size_t)m->model.graph.input.t, width = shape_step(m->model.graph.input);
-    for (size_t s = 0; m->turned && s < count; s++)
+    for (size_t s = 0; s < count; s++)
         for (size_t t = 0; t < steps; t++) memcpy(m->turned + (t * count + s) * width, m->input + (s * steps + t) * width, width * sizeof *m->input);
-    return m->turned ? m->turned : m->input;
+    return m->turned;
 }
 
 /* Rows that can't be used are run as zeros: a hole costs less than moving the others. */
@@ -132,8 +139,10 @@ int batcher_run(struct batcher *b, struct err *err) {
             if (b->places[i].error) memset(member->input + (size_t)i * width, 0, width * sizeof *member->input);
         struct exec exec = model_exec(&member->model, b->context->team);
         exec.batch = b->count;
-        run_forward(&member->model.plan, &exec, turned_input(member, (size_t)b->count));
-        take_output(b, member, &exec);
+        for (int view = 0; view < tta_views(b->tta); view++) {
+            run_forward(&member->model.plan, &exec, turned_input(member, (size_t)b->count, view));
+            take_output(b, member, &exec, tta_weight(b->tta, view));
+        }
     }
     int bad = 0;
     for (int i = 0; i < b->count; i++) {

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "commands/command.h"
+#include "measure.h"
 #include "net.h"
-#include "train.h"
 #include "views/matrix.h"
 
 static const struct flag flags[] = {
@@ -15,6 +15,8 @@ static const struct flag flags[] = {
     {"fail-under", 0, FLAG_TEXT, "MEASURE=X", 0, 0, 0, "Exit 3 where top1 or top5 is below X, or loss or rmse above it: top1=0.6."},
     {"weights", 'w', FLAG_TEXT, "FILE", 0, 0, 0, "Weights for a config."},
     {"batch", 0, FLAG_INT, "N", 1, 1048576, 0, "Images at a time (default: the config's)."},
+    {"tta", 0, FLAG_CHOICE, TTA_CHOICES, 0, 0, 0, "Average over each picture and its mirror image, and both moved by a pixel (default: none)."},
+    {"calibrate", 0, FLAG_ON, NULL, 0, 0, 0, "Fit the temperature of the softmax to the validation split and write it into MODEL."},
     {"confusion", 0, FLAG_TEXT, "FILE.png|.svg", 0, 0, 0, "Write the confusion matrix as a picture."},
     {NULL, 0, FLAG_ON, NULL, 0, 0, 0, NULL},
 };
@@ -34,13 +36,16 @@ static struct score score_of(const struct measure *m, int class) {
     return s;
 }
 
+/* What --calibrate found: the loss and calibration error were these before; calibration is what the model's softmax has now. temperature 0: not asked for. */
+struct fit { double temperature, calibration, loss, ece; };
+
 static const char *class_name(const struct data *data, int i, char buffer[16]) {
     if (data->class_names && i < data->classes) return data->class_names[i];
     snprintf(buffer, 16, "%d", i);
     return buffer;
 }
 
-static void print_json(struct text *out, const struct measure *m, const struct data *data, enum split split) {
+static void print_json(struct text *out, const struct measure *m, const struct fit *fit, const struct data *data, enum split split) {
     struct json j = {{0}, 0};
     char buffer[16];
     json_open(&j, NULL, '{');
@@ -53,6 +58,13 @@ static void print_json(struct text *out, const struct measure *m, const struct d
     } else {
         json_real(&j, "top1", m->top1);
         json_real(&j, "top5", m->top5);
+        json_real(&j, "ece", m->ece);
+    }
+    if (fit->temperature > 0) {
+        json_real(&j, "temperature", fit->temperature);
+        json_real(&j, "calibration", fit->calibration);
+        json_real(&j, "loss_before", fit->loss);
+        json_real(&j, "ece_before", fit->ece);
     }
     if (m->sequence) {
         json_real(&j, "bits_per_symbol", m->loss / log(2));
@@ -90,14 +102,18 @@ static const char *things_of(const struct data *data, enum split split) {
     return things ? things : "images";
 }
 
-static void print_table(struct text *out, const struct measure *m, const struct data *data, enum split split) {
+static void print_table(struct text *out, const struct measure *m, const struct fit *fit, const struct data *data, enum split split) {
     char buffer[16];
     const char *things = m->sequence ? "symbols" : things_of(data, split);
     text_add(out, "%s: %llu %s, loss %.4f", split_name(split), (unsigned long long)m->images, things, m->loss);
     if (m->sequence) text_add(out, " (%.4f bits a symbol, perplexity %.4g)", m->loss / log(2), exp(m->loss));
     if (m->regression) text_add(out, ", rmse %.6g, r2 %.4f", m->rmse, m->r2);
     else text_add(out, ", top-1 %.2f%%, top-5 %.2f%%", 100 * m->top1, 100 * m->top5);
+    if (isfinite(m->ece)) text_add(out, ", calibration error %.4f", m->ece);
     text_add(out, " (%.0f %s/s)\n", (double)m->images / m->seconds, things);
+    if (fit->temperature > 0)
+        text_add(out, "temperature %.4f fitted: loss %.4f before, calibration error %.4f before; written as calibration=%.4f\n", fit->temperature, fit->loss, fit->ece,
+            fit->calibration);
     if (m->regression || m->classes > 100) return;
     int width = 5;
     for (int c = 0; c < m->classes; c++) {
@@ -164,11 +180,58 @@ static int open_models(struct context *context, struct model *models, struct mod
     return 0;
 }
 
+/* ---- calibration ---- */
+
+static int check_calibrate(const struct context *context, const struct model *model, enum split split, struct err *err) {
+    const struct args *args = &context->args;
+    if (!flags_on(args, "calibrate")) return 0;
+    if (args->operand_count > 1) return err_add(err, STATUS_REFUSED, "--calibrate: want one model, found %zu", args->operand_count);
+    if (!model->is_checkpoint || flags_text(args, "weights")) return err_add(err, STATUS_REFUSED, "--calibrate: %s is no checkpoint that a temperature could be written into", model->path);
+    if (!model->graph.gives_probabilities) return err_add(err, STATUS_REFUSED, "--calibrate: %s does not end in a softmax", model->path);
+    if (split == SPLIT_TEST) return err_add(err, STATUS_REFUSED, "--calibrate: the test split is for measuring, not for choosing: want valid or train");
+    return 0;
+}
+
+/* Logits of the split, as far apart as they come; then the temperature, into the model's file. A second calibration goes on from the first. */
+static int calibrate(struct measure_job job, struct fit *fit, struct err *err) {
+    static const double SOFTEN = 16;
+    struct model *model = job.models[0];
+    const struct node *softmax = &model->graph.nodes[model->graph.output];
+    struct logits logits = {0};
+    struct measure plain = {0}, soft = {0};
+    int bad = measure_do(&job, &plain, err);
+    job.logits = &logits;
+    job.soften = SOFTEN;
+    bad = bad || measure_do(&job, &soft, err);
+    if (!bad && !logits.count) bad = err_add(err, STATUS_REFUSED, "--calibrate: no sample of the split has a label");
+    if (!bad) {
+        double before = config_real(softmax->section, "calibration");
+        *fit = (struct fit){.temperature = logits_temperature(&logits), .loss = plain.loss, .ece = plain.ece};
+        fit->calibration = before * fit->temperature;
+        char *text = mem_format("%.7g", fit->calibration);
+        bad = checkpoint_put(model->path, (size_t)(softmax->section - model->config.sections), "calibration", text, err);
+        free(text);
+    }
+    measure_free(&plain);
+    measure_free(&soft);
+    logits_free(&logits);
+    return bad;
+}
+
+static int measure(struct context *context, struct measure_job job, struct fit *fit, struct measure *m, struct err *err) {
+    int wanted = flags_on(&context->args, "calibrate"), confusion = job.confusion;
+    job.confusion = 0;
+    int bad = wanted ? calibrate(job, fit, err) : 0;
+    job.confusion = confusion;
+    job.soften = fit->temperature;
+    return bad || measure_do(&job, m, err);
+}
+
 static int run(struct context *context, struct err *err) {
     const struct args *args = &context->args;
     static const char *const splits[] = {"test", "valid", "train"};
     static const enum split kinds[] = {SPLIT_TEST, SPLIT_VALID, SPLIT_TRAIN};
-    enum split split = SPLIT_TEST;
+    enum split split = flags_on(args, "calibrate") ? SPLIT_VALID : SPLIT_TEST;
     for (int i = 0; i < 3; i++)
         if (flags_text(args, "split") && !strcmp(flags_text(args, "split"), splits[i])) split = kinds[i];
     struct bound bound = {0};
@@ -179,13 +242,17 @@ static int run(struct context *context, struct err *err) {
     struct model *models = mem_need(n, sizeof *models), **list = mem_need(n, sizeof *list);
     struct data data = {0};
     struct measure m = {0};
+    struct fit fit = {0};
     struct text out = {0};
-    int bad = open_models(context, models, list, err);
+    int bad = open_models(context, models, list, err) || check_calibrate(context, list[0], split, err);
     uint64_t seed = context->has_seed || bad ? context->seed : (uint64_t)config_int(models[0].graph.net, "seed");
     bad = bad || data_open(&data, &models[0].graph, 1u << split, flags_text(args, "data"), seed, err);
     if (!bad) progress_warn(&context->progress, err);
-    bad = bad || !context_team(context, err) || measure_run(list, (int)n, &data, split, context->team, &context->progress, &m, err);
-    if (!bad) (context->json ? print_json : print_table)(&out, &m, &data, split);
+    bad = bad || !context_team(context, err);
+    struct measure_job job = {.models = list, .count = (int)n, .data = &data, .split = split, .threads = context->team, .progress = &context->progress,
+        .confusion = 1, .tta = tta_of(flags_text(args, "tta"))};
+    bad = bad || measure(context, job, &fit, &m, err);
+    if (!bad) (context->json ? print_json : print_table)(&out, &m, &fit, &data, split);
     bad = bad || draw_confusion(confusion, &m, &data, split, err) || context_print(context, out.text, out.length, err) || hold_against(&bound, &m, err);
     text_free(&out);
     measure_free(&m);
@@ -198,12 +265,16 @@ static int run(struct context *context, struct err *err) {
 
 const struct command command_test = {
     .name = "test",
-    .synopsis = "test MODEL... [--data SOURCE:PATH] [--split test|valid|train] [--fail-under top1=0.6] [--confusion FILE.png] [-w WEIGHTS]",
+    .synopsis = "test MODEL... [--data SOURCE:PATH] [--split test|valid|train] [--fail-under top1=0.6] [--tta mirror] [--calibrate] [--confusion FILE.png] [-w WEIGHTS]",
     .summary = "measure a model on a split of a data set",
-    .help = "Loss, top-1 and top-5 accuracy, and per class precision, recall and F1. Several models are an ensemble: their probabilities are\n"
-            "averaged. With --fail-under the exit status is 3 where the model measures worse.",
+    .help = "Loss, top-1 and top-5 accuracy, expected calibration error (15 bins, Guo et al. 2017), and per class precision, recall and F1. Several\n"
+            "models are an ensemble: their probabilities are averaged; so are those of a picture's views with --tta. --calibrate finds the\n"
+            "temperature that makes the probabilities of the validation split as sure as they are right, and writes it into MODEL, whose\n"
+            "probabilities it divides from then on; the classes stay in their order. With --fail-under the exit status is 3 where the model measures worse.",
     .examples = "dlcli test runs/lenet/best.safetensors\n"
                 "dlcli test runs/last/best.safetensors --json --fail-under top1=0.7\n"
+                "dlcli test runs/lenet/best.safetensors --tta mirror-translate\n"
+                "dlcli test runs/lenet/best.safetensors --calibrate\n"
                 "dlcli test a.safetensors b.safetensors --data images:photos",
     .flags = flags,
     .run = run,

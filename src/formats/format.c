@@ -120,3 +120,12 @@ void tensor_file_put(struct tensor_file *file, const char *key, const char *text
     file->keys[file->texts_count] = mem_copy(key);
     file->texts[file->texts_count++] = mem_copy(text);
 }
+
+void tensor_file_replace(struct tensor_file *file, const char *key, const char *text) {
+    for (size_t i = 0; i < file->texts_count; i++) {
+        if (strcmp(file->keys[i], key) == 0) {
+            free(file->texts[i]);
+            file->texts[i] = mem_copy(text);
+        }
+    }
+}

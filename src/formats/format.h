@@ -36,5 +36,7 @@ const struct named *tensor_file_find(const struct tensor_file *file, const char 
 void tensor_file_take(struct tensor_file *file, const char *name, int ndim, const size_t *dims, float *data);
 void tensor_file_borrow(struct tensor_file *file, const char *name, int ndim, const size_t *dims, const float *data);
 void tensor_file_put(struct tensor_file *file, const char *key, const char *text);
+/* The same in place of the text that key has. */
+void tensor_file_replace(struct tensor_file *file, const char *key, const char *text);
 
 #endif

@@ -101,6 +101,9 @@ struct pool {
     int pad_bottom, pad_right;    /* for count_include_pad */
 };
 
+/* Windows of size x size that begin where each sample's lists say: rows (samples x oh), columns (samples x ow). NCHW. */
+struct fractional { size_t samples, channels; int h, w, oh, ow, size; const int *rows, *columns; };
+
 /* ---- local response normalization ---- */
 struct lrn { int size /* 1..63 */; double alpha, beta, k; };      /* alpha already divided by size where Caffe's form is meant */
 
@@ -129,8 +132,8 @@ struct shortcut {
 /* ---- loss at the end of a classifier ---- */
 struct softmax_loss {
     size_t rows, classes;
-    const int32_t *labels;          /* of each row; -1: the row counts nothing. NULL where target is given */
-    const float *target;            /* rows x classes probabilities, or NULL */
+    const int32_t *labels;          /* of each row; -1: the row counts nothing. May be NULL where target is given */
+    const float *target;            /* rows x classes probabilities, in place of what the labels say, or NULL */
     const float *class_weight;      /* classes, or NULL: the mean is weighted as in PyTorch (divides by the sum of the rows' weights: see scale) */
     double label_smoothing;
     double scale;                   /* of the gradient: 1 / rows of the whole batch (all subdivisions) */
@@ -227,6 +230,9 @@ struct kernels {
     /* index: uint16_t per output, the place in its window (kh * size_w + kw) of the maximum; NULL when inferring. NaN wins. */
     void (*maxpool)(struct threads *t, const struct pool *p, const void *x, void *y, uint16_t *index);
     void (*maxpool_back)(struct threads *t, const struct pool *p, const uint16_t *index, const void *dy, void *dx, int add);
+    /* The same with windows in irregular places, which may overlap; of equal maxima the first. */
+    void (*fractional)(struct threads *t, const struct fractional *f, const void *x, void *y, uint16_t *index);
+    void (*fractional_back)(struct threads *t, const struct fractional *f, const uint16_t *index, const void *dy, void *dx, int add);
     void (*avgpool)(struct threads *t, const struct pool *p, const void *x, void *y);
     void (*avgpool_back)(struct threads *t, const struct pool *p, const void *dy, void *dx, int add);
 

@@ -52,6 +52,7 @@ static int shape(struct node *node, struct err *err) {
     *own = (struct own){type_of(node), config_real(s, "scale")};
     node->out = node_input(node, 0);
     node->classes = own->type == LOSS_HINGE || own->type == CROSS_ENTROPY ? (int)shape_step(node->out) : before->classes;
+    node->takes_shares = own->type == CROSS_ENTROPY;
     if (layer_has_loss(before) && config_given(s, "type") && own->type != LOSS_MSE) {
         err_warn(err,
                  "%s:%d: [cost] type: the layer before it holds a loss of its own: this one changes nothing (noloss=1 "

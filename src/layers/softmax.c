@@ -6,6 +6,9 @@ static const struct key keys[] = {
     {"groups", KEY_INT, "1", 1, 1048576, NULL, NULL,
      "Parts that the values are split into, each with a softmax of its own (and then no loss)."},
     {"temperature", KEY_REAL, "1", 1e-6, 1e6, NULL, NULL, "Divides the inputs."},
+    {"calibration", KEY_REAL, "1", 1e-6, 1e6, NULL, NULL,
+     "Divides the inputs outside training too, so that probabilities are as sure as they are right: `dlcli test MODEL --calibrate` writes it "
+     "(temperature scaling, Guo et al. 2017)."},
     {"noloss", KEY_BOOL, "0", 0, 0, NULL, NULL, "1: a plain layer, without a loss."},
     {"loss_weight", KEY_REAL, "1", 0, 1e6, NULL, NULL,
      "Weight of this loss where a network has several (auxiliary classifiers)."},
@@ -14,14 +17,14 @@ static const struct key keys[] = {
     {NULL, KEY_IGNORED, NULL, 0, 0, NULL, NULL, NULL},
 };
 
-struct own { int groups, noloss; double temperature, weight; };
+struct own { int groups, noloss; double temperature, weight, calibration; };
 
 static int shape(struct node *node, struct err *err) {
     const struct section *s = node->section;
     struct shape in = node_input(node, 0);
     struct own *own = node->own = mem_need(1, sizeof *own);
     *own = (struct own){(int)config_int(s, "groups"), config_bool(s, "noloss"), config_real(s, "temperature"),
-                        config_real(s, "loss_weight")};
+                        config_real(s, "loss_weight"), config_real(s, "calibration")};
     int values = (int)shape_step(in);
     if (config_given(s, "tree")) {
         return node_refuse(node, "tree", err, "a hierarchy of classes is not offered");
@@ -31,6 +34,7 @@ static int shape(struct node *node, struct err *err) {
     }
     node->out = (struct shape){in.t, values, 1, 1};
     node->classes = own->groups == 1 ? values : 0;
+    node->takes_shares = own->groups == 1;
     return 0;
 }
 
@@ -57,7 +61,14 @@ static size_t losses_bytes(size_t rows) {
     return (rows * sizeof(double) + 63) / 64 * 64;
 }
 
-/* Scratch: the loss of each row, then, where the temperature isn't 1, the logits divided by it. op->kernel is set where
+/* What the inputs are divided by. Backward is only ever of training. */
+static double temperature_of(const struct op *op, const struct exec *exec) {
+    const struct own *own = op->node->own;
+    double t = exec->training ? own->temperature : own->temperature * own->calibration;
+    return op->kernel && exec->soften > 0 ? t * exec->soften : t;
+}
+
+/* Scratch: the loss of each row, then room for the logits divided by the temperature. op->kernel is set where
  * there is a loss. */
 static void plan(struct op *op, const struct target *target) {
     const struct own *own = op->node->own;
@@ -68,7 +79,7 @@ static void plan(struct op *op, const struct target *target) {
     op->kernel = loss ? own : NULL;
     op->implementation = loss ? "loss" : "pointwise";
     op->scratch_bytes = loss ? losses_bytes(rows) : 0;
-    if (loss && own->temperature != 1) {
+    if (loss) {
         op->scratch_bytes += layer_elems(target->kernels, rows * shape_step(op->node->out));
     }
 }
@@ -88,12 +99,12 @@ static void add_loss(const struct op *op, const struct exec *exec) {
     const struct own *own = op->node->own;
     struct softmax_loss call = loss_call(op, exec);
     const void *logits = op->in[0]->data;
-    double *loss = op->scratch;
-    if (own->temperature != 1) {
+    double *loss = op->scratch, temperature = temperature_of(op, exec);
+    if (temperature != 1) {
         size_t n = call.rows * call.classes;
         void *scaled = (char *)op->scratch + losses_bytes(call.rows);
         exec->kernels->activate(exec->threads, ACT_LINEAR, logits, scaled, n);
-        exec->kernels->scale(exec->threads, scaled, n, 1 / own->temperature);
+        exec->kernels->scale(exec->threads, scaled, n, 1 / temperature);
         logits = scaled;
     }
     exec->kernels->softmax_loss(exec->threads, &call, logits, op->out->data, loss);
@@ -105,7 +116,7 @@ static void add_loss(const struct op *op, const struct exec *exec) {
 static void forward(const struct op *op, const struct exec *exec) {
     const struct own *own = op->node->own;
     size_t groups = (size_t)own->groups, rows = tensor_samples(op->out, exec) * groups;
-    exec->kernels->softmax(exec->threads, rows, shape_step(op->node->out) / groups, own->temperature, op->in[0]->data,
+    exec->kernels->softmax(exec->threads, rows, shape_step(op->node->out) / groups, temperature_of(op, exec), op->in[0]->data,
                            op->out->data);
     if (op->kernel && exec->truth && exec->loss) {
         add_loss(op, exec);

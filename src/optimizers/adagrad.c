@@ -10,6 +10,7 @@ static void adagrad_update(const struct exec *exec, struct update *u) {
 static void rmsprop_begin(struct optimizer *o, struct update *all, uint64_t step) {
     (void)step;
     all->beta2 = o->rmsprop_alpha;
+    all->momentum = o->rmsprop_momentum;
 }
 
 static void rmsprop_update(const struct exec *exec, struct update *u) {
@@ -27,7 +28,7 @@ const struct optimizer_ops optimizer_adagrad = {
 
 const struct optimizer_ops optimizer_rmsprop = {
     .name = "rmsprop",
-    .help = "s = rmsprop_alpha * s + (1 - rmsprop_alpha) * gradient^2; v = momentum * v + gradient / (sqrt(s) + eps); "
+    .help = "s = rmsprop_alpha * s + (1 - rmsprop_alpha) * gradient^2; v = rmsprop_momentum * v + gradient / (sqrt(s) + eps); "
             "weight -= rate * v.",
     .states = 2,
     .state_names = {"square_avg", "momentum_buffer"},

@@ -45,22 +45,40 @@ static int decouple(struct optimizer *o, const struct section *net, struct err *
     return 0;
 }
 
-static int states_make(struct optimizer *o, struct err *err) {
+/* A real for each that is updated. */
+static void **reals_make(const struct optimizer *o, struct err *err) {
     size_t values = (size_t)o->plan->value_count;
-    for (int s = 0; s < o->ops->states; s++) {
-        o->state[s] = mem_need(values + 1, sizeof *o->state[s]);
-        for (size_t i = 0; i < values; i++) {
-            const struct value *v = &o->plan->values[i];
-            if (v->grad == NULL) {
-                continue;
-            }
-            o->state[s][i] = mem_aligned(v->slot->count * optimizer_real(o->plan));
-            if (o->state[s][i] == NULL) {
-                return err_add(err, STATUS_FAILED, "out of memory for the state of %s", o->ops->name);
-            }
+    void **reals = mem_need(values + 1, sizeof *reals);
+    for (size_t i = 0; i < values; i++) {
+        const struct value *v = &o->plan->values[i];
+        if (v->grad != NULL && (reals[i] = mem_aligned(v->slot->count * optimizer_real(o->plan))) == NULL) {
+            err_add(err, STATUS_FAILED, "out of memory for the state of %s", o->ops->name);
+            break;
         }
     }
-    return 0;
+    return reals;
+}
+
+static void reals_free(const struct optimizer *o, void **reals) {
+    for (int i = 0; reals != NULL && i < o->plan->value_count; i++) {
+        free(reals[i]);
+    }
+    free(reals);
+}
+
+static int states_make(struct optimizer *o, struct err *err) {
+    int before = err->count;
+    for (int s = 0; s < o->ops->states; s++) {
+        o->state[s] = reals_make(o, err);
+    }
+    o->average = o->ema > 0 ? reals_make(o, err) : NULL;
+    for (int i = 0; o->average != NULL && i < o->plan->value_count && err->count == before; i++) {
+        const struct value *v = &o->plan->values[i];
+        if (v->grad != NULL) {   /* where nothing was updated yet, the weights are their own average */
+            memcpy(o->average[i], v->data, v->slot->count * optimizer_real(o->plan));
+        }
+    }
+    return err->count == before ? 0 : -1;
 }
 
 int optimizer_make(struct optimizer *o, const struct section *net, struct plan *plan, struct err *err) {
@@ -72,16 +90,18 @@ int optimizer_make(struct optimizer *o, const struct section *net, struct plan *
     *o = (struct optimizer){
         .plan = plan,
         .ops = ops,
-        .momentum = config_given(net, "momentum") ? config_real(net, "momentum") : ops->momentum,
+        .momentum = config_real(net, "momentum"),
         .decay = config_real(net, "decay"),
         .l1 = config_real(net, "l1"),
         .max_norm = config_real(net, "max_norm"),
         .beta1 = config_real(net, "b1"),
         .beta2 = config_real(net, "b2"),
         .rmsprop_alpha = config_real(net, "rmsprop_alpha"),
+        .rmsprop_momentum = config_real(net, "rmsprop_momentum"),
         .momentum_decay = config_real(net, "momentum_decay"),
         .eps = config_given(net, "eps") ? config_real(net, "eps") : ops->eps,
         .clip = config_real(net, "clip"),
+        .ema = config_real(net, "ema"),
         .nesterov = config_bool(net, "nesterov"),
         .decay_all = config_bool(net, "decay_all"),
         .unit = 1,
@@ -98,12 +118,10 @@ int optimizer_make(struct optimizer *o, const struct section *net, struct plan *
 
 void optimizer_free(struct optimizer *o) {
     lookahead_free(o);
-    for (int s = 0; s < 2 && o->state[s] != NULL; s++) {
-        for (int i = 0; i < o->plan->value_count; i++) {
-            free(o->state[s][i]);
-        }
-        free(o->state[s]);
+    for (int s = 0; s < 2; s++) {
+        reals_free(o, o->state[s]);
     }
+    reals_free(o, o->average);
     *o = (struct optimizer){0};
 }
 
@@ -130,6 +148,33 @@ static void constrain(const struct optimizer *o, const struct exec *exec, const 
         struct units_of of = {slot->unit_blocks, slot->unit_outer, slot->units, 0};
         of.inner = slot->count / (of.blocks * of.outer * of.units);
         exec->kernels->max_norm(exec->threads, &of, limit, v->data);
+    }
+}
+
+/* Polyak, Juditsky, "Acceleration of Stochastic Approximation by Averaging", 1992, with weights that fall exponentially; from the first
+ * update on, as PyTorch's AveragedModel. */
+static void average(const struct optimizer *o, const struct exec *exec, int first) {
+    for (int i = 0; o->average != NULL && i < o->plan->value_count; i++) {
+        const struct value *v = &o->plan->values[i];
+        if (v->grad != NULL && first) {
+            memcpy(o->average[i], v->data, v->slot->count * optimizer_real(o->plan));
+        } else if (v->grad != NULL) {
+            exec->kernels->average(exec->threads, v->slot->count, 1 - o->ema, v->data, o->average[i]);
+        }
+    }
+}
+
+void optimizer_swap(struct optimizer *o) {
+    char block[4096];
+    for (int i = 0; o->average != NULL && i < o->plan->value_count; i++) {
+        const struct value *v = &o->plan->values[i];
+        size_t size = v->grad == NULL ? 0 : v->slot->count * optimizer_real(o->plan);
+        for (size_t at = 0, n; at < size; at += n) {
+            n = size - at < sizeof block ? size - at : sizeof block;
+            memcpy(block, (char *)v->data + at, n);
+            memcpy((char *)v->data + at, (char *)o->average[i] + at, n);
+            memcpy((char *)o->average[i] + at, block, n);
+        }
     }
 }
 
@@ -182,5 +227,6 @@ double optimizer_step(struct optimizer *o, const struct exec *exec, double rate,
             value_update(o, exec, i, all);
         }
     }
+    average(o, exec, step == 0);
     return norm;
 }

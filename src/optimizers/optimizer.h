@@ -12,7 +12,7 @@ struct optimizer_ops {
     const char *name, *help;
     int states;                          /* reals per parameter kept beside it: 0..2 */
     const char *state_names[2];          /* "momentum"; "exp_avg", "exp_avg_sq": optimizer.<state>.<tensor> in files */
-    double momentum, eps;                /* where [net] doesn't say */
+    double eps;                          /* where [net] doesn't say */
     /* Once an update, before the tensors: what this rule's factors are at step `step`, into `all`. NULL: nothing to add. */
     void (*begin)(struct optimizer *o, struct update *all, uint64_t step);
     /* Updates one tensor; u is filled with all settings, weight, grad and state. */
@@ -25,8 +25,10 @@ struct optimizer {
     const struct optimizer_ops *ops;
     struct plan *plan;                   /* borrowed */
     void **state[2];                     /* per plan value; NULL where it isn't updated */
-    double momentum, decay, l1, max_norm, beta1, beta2, rmsprop_alpha, momentum_decay, eps, clip;
+    double momentum, decay, l1, max_norm, beta1, beta2, rmsprop_alpha, rmsprop_momentum, momentum_decay, eps, clip;
     int nesterov, decay_all;
+    double ema;                          /* 0: off */
+    void **average;                      /* per plan value, with ema: the averaged weights; NULL where it isn't updated */
     double product; uint64_t products;   /* of nadam's momenta over so many steps */
     double unit;                         /* of the schedule's rate: what decoupled=1 multiplies it by, else 1 */
     double height;                       /* decoupled=1: the schedule's, which decay is divided by, as by a tensor's own rate; else 0 */
@@ -39,6 +41,8 @@ void optimizer_free(struct optimizer *o);
  * keep their state too. Weights have to be packed afterwards (run_pack). */
 double optimizer_step(struct optimizer *o, const struct exec *exec, double rate, double scale, uint64_t step,
                       uint64_t epoch);
+/* With ema: averages and weights change places, for validating and saving, and back again; else nothing. Then pack. */
+void optimizer_swap(struct optimizer *o);
 /* Bytes of a real of the plan. */
 size_t optimizer_real(const struct plan *plan);
 

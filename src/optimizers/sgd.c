@@ -27,6 +27,5 @@ const struct optimizer_ops optimizer_sgd = {
     .help = "v = momentum * v + gradient; weight -= rate * v (nesterov: rate * (gradient + momentum * v)).",
     .states = 1,
     .state_names = {"momentum"},
-    .momentum = 0.9,
     .update = sgd_update,
 };

@@ -83,6 +83,11 @@ static int is_tinted(const struct augment *a) {
     return a->hue != 0 || a->saturation != 1 || a->exposure != 1;
 }
 
+/* Does anything but moving and mirroring whole pixels happen to pictures? */
+static int is_redrawn(const struct augment *a) {
+    return is_warped(a) || is_tinted(a) || a->randaugment > 0;
+}
+
 int augment_read(struct augment *augment, const struct section *data, const struct section *net,
                  const struct preprocess *p, struct err *err) {
     *augment = (struct augment){
@@ -96,19 +101,23 @@ int augment_read(struct augment *augment, const struct section *data, const stru
         .hue = read_real(data, net, "hue", 0),
         .saturation = read_real(data, net, "saturation", 1),
         .noise = config_real(data, "noise"),
+        .randaugment = (int)config_int(data, "randaugment"),
+        .magnitude = (int)config_int(data, "randaugment_magnitude"),
+        .mixup = config_real(data, "mixup"),
+        .cutmix = config_real(data, "cutmix"),
         .exposure = read_real(data, net, "exposure", 1),
     };
     int result = read_scale(augment, data, err);
     result = read_crop(augment, data, net, p, err) == 0 ? result : -1;
     result = check_qualifiers(augment, data, p, err) == 0 ? result : -1;
-    if ((is_warped(augment) || is_tinted(augment)) && p->channels != 1 && p->channels != 3) {
+    if (is_redrawn(augment) && p->channels != 1 && p->channels != 3) {
         result = config_refuse(data, "data", NULL, err,
-                               "crop sizes, scale, aspect, angle and colours change pictures of 1 or 3 "
+                               "crop sizes, scale, aspect, angle, colours and randaugment change pictures of 1 or 3 "
                                "channels; the network's input has %d",
                                p->channels);
     }
-    augment->on =
-        augment->noise > 0 || augment->flip || augment->crop_padding > 0 || augment->cutout > 0 || is_warped(augment) || is_tinted(augment);
+    augment->on = augment->noise > 0 || augment->flip || augment->crop_padding > 0 || augment->cutout > 0 || is_redrawn(augment) ||
+                  augment->mixup > 0 || augment->cutmix > 0;
     return result;
 }
 
@@ -118,6 +127,7 @@ struct draw {
     int flip, dx, dy, reflect, cut_x, cut_y;
     struct warp warp;
     struct tint tint;
+    struct rng rest;   /* where the draws of a picture's RandAugment go on */
 };
 
 /* An epoch's own stretch of the item's sequence; 48 bits of the stream are the item and the epoch's low half. */
@@ -200,6 +210,7 @@ static struct draw draw_all(const struct augment *a, const struct preprocess *p,
         draw.cut_y = (int)rng_below(&rng, (uint64_t)p->height);
         draw.cut_x = (int)rng_below(&rng, (uint64_t)p->width);
     }
+    draw.rest = rng;
     return draw;
 }
 
@@ -302,7 +313,7 @@ int pixels_borrow(const struct pixels *view, int channels, struct image *image, 
 
 /* The view as a picture of its own, of the network's size, with what changes its pixels done to it. */
 static int work_on(const struct preprocess *p, const struct pixels *view, const struct augment *augment,
-                   const struct draw *draw, struct image *out, struct err *err) {
+                   struct draw *draw, struct image *out, struct err *err) {
     struct image in, copy;
     if (pixels_borrow(view, p->channels == 1 ? 1 : view->channels, &in, &copy, err) != 0) {
         return -1;
@@ -313,6 +324,10 @@ static int work_on(const struct preprocess *p, const struct pixels *view, const 
     image_free(&copy);
     if (result == 0 && augment != NULL && is_tinted(augment)) {
         tint_image(out, &draw->tint);
+    }
+    if (result == 0 && augment != NULL && randaugment(out, augment->randaugment, augment->magnitude, &draw->rest, err) != 0) {
+        image_free(out);
+        result = -1;
     }
     return result;
 }
@@ -331,7 +346,7 @@ int sample_to_input(const struct sample *sample, const struct preprocess *p, con
         draw = draw_all(augment, p, sample, item_rng(seed, epoch, item));
         draw.flip = augment->alternate ? draw_alternate(seed, epoch, item) : draw.flip;
     }
-    if (!pixels_fit(p, &view) || (augment != NULL && (is_warped(augment) || is_tinted(augment)))) {
+    if (!pixels_fit(p, &view) || (augment != NULL && is_redrawn(augment))) {
         if (work_on(p, &view, augment, &draw, &work, err) != 0) {
             return -1;
         }

@@ -72,6 +72,14 @@ const struct key keys_data[] = {
     {"noise", KEY_REAL, "0", 0, 1e6, NULL, NULL,
      "Add Gaussian noise of that deviation to the network's input, not to what target=input asks back (denoising)."},
     {"cutout", KEY_INT, "0", 0, 65536, NULL, NULL, "Set a square of so many pixels a side to 0, behind mean and std."},
+    {"randaugment", KEY_INT, "0", 0, 14, NULL, NULL,
+     "RandAugment (Cubuk et al. 2020): so many of 14 changes of place, colour and levels, drawn for each picture; usual: 2."},
+    {"randaugment_magnitude", KEY_INT, "9", 0, 30, NULL, NULL, "How strong these are."},
+    {"mixup", KEY_REAL, "0", 0, 1000, NULL, NULL,
+     "Mix each picture and its label with another's (Zhang et al. 2018), the share drawn from Beta(mixup, mixup); usual: 0.2."},
+    {"cutmix", KEY_REAL, "0", 0, 1000, NULL, NULL,
+     "Put a box of another picture into each, and so much of its label (Yun et al. 2019), the area drawn from Beta(cutmix, cutmix); usual: 1. "
+     "With mixup too, each batch has one of them."},
     {NULL, KEY_IGNORED, NULL, 0, 0, NULL, NULL, NULL},
 };
 

@@ -50,6 +50,11 @@ static void close_gaps(struct loader *l, struct place *place, struct err *err) {
     place->batch.skipped = (int)(place->size - kept);
 }
 
+static void mix(const struct loader *l, struct place *place) {
+    const struct loader_options *o = &l->options;
+    mix_batch(&(struct mix){o->augment, o->preprocess, o->seed, place->epoch, place->at, o->classes}, &place->batch);
+}
+
 /* Samples follow one another as they were read; networks want the first step of all, then the second. */
 static void turn(struct loader *l, struct batch *batch) {
     size_t steps = (size_t)l->options.steps, count = (size_t)batch->count, width = l->channel_values / steps;
@@ -133,6 +138,9 @@ int loader_next(struct loader *l, struct batch **batch, struct err *err) {
         place->batch.skipped += l->skipped;
         l->skipped = place->batch.count == 0 ? place->batch.skipped : 0;
         if (place->batch.count > 0) {
+            if (l->mixes) {
+                mix(l, place);
+            }
             if (l->options.steps > 1) {
                 turn(l, &place->batch);
             }
@@ -155,8 +163,10 @@ static int make_place(struct loader *l, struct place *place) {
     place->batch.items = mem_try(batch, sizeof *place->batch.items);
     place->unread = mem_try(batch, sizeof *place->unread);
     place->batch.targets = targets > 0 ? mem_aligned(targets) : NULL;
+    place->batch.shares = l->mixes ? mem_try(batch * (size_t)l->options.classes, sizeof *place->batch.shares) : NULL;
     return place->batch.input == NULL || place->batch.labels == NULL || place->batch.items == NULL ||
-                   place->unread == NULL || (targets > 0 && place->batch.targets == NULL)
+                   place->unread == NULL || (targets > 0 && place->batch.targets == NULL) ||
+                   (l->mixes && place->batch.shares == NULL)
                ? -1
                : 0;
 }
@@ -220,6 +230,7 @@ struct loader *loader_make(const struct loader_options *options, struct err *err
     l->channel_values = (size_t)p->channels * (size_t)p->height * (size_t)p->width;
     l->target_values = (size_t)set->source->target_count;
     l->label_values = set->source->label_count > 0 ? (size_t)set->source->label_count : 1;
+    l->mixes = options->augment != NULL && (options->augment->mixup > 0 || options->augment->cutmix > 0) && options->classes > 0;
     l->chunk = set->source->ops->flags & SOURCE_IN_MEMORY ? CHEAP_CHUNK : COSTLY_CHUNK;
     l->place_count = (options->ahead < 1 ? STANDARD_AHEAD : options->ahead) + 1;
     l->ended = options->start >= l->options.used;
@@ -246,6 +257,7 @@ static void free_place(struct place *place, size_t batch) {
     free(place->batch.labels);
     free(place->batch.items);
     free(place->batch.targets);
+    free(place->batch.shares);
 }
 
 void loader_free(struct loader *l) {

@@ -19,6 +19,7 @@ struct place {
     int planned; /* 0: free */
     int last;    /* of its epoch */
     uint64_t epoch;
+    size_t at;                  /* place of its first sample in the epoch */
     size_t size, claimed, done; /* samples */
     char **unread;              /* by sample: why it couldn't be read, or NULL */
 };
@@ -27,6 +28,7 @@ struct loader {
     struct loader_options options;
     size_t channel_values, target_values; /* floats of a sample's input, of its targets */
     size_t label_values;
+    int mixes;                            /* batches have shares */
     float *turned; int32_t *turned_labels; /* of sequences: what a batch is turned into, and changes places with */
     int chunk;
 

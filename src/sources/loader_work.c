@@ -25,6 +25,7 @@ static void plan_place(struct loader *l, struct place *place) {
     left = count - l->plan_at;
     place->size = left < (size_t)l->options.batch ? left : (size_t)l->options.batch;
     place->epoch = l->plan_epoch;
+    place->at = l->plan_at;
     place->claimed = place->done = 0;
     memcpy(place->batch.items, l->order + l->plan_at, place->size * sizeof *l->order);
     l->plan_at += place->size;

@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/rng.h"
 #include "sources/source.h"
 
 /* ---- class names: malloc'ed arrays of malloc'ed texts, freed with names_free (source.h) ---- */
@@ -93,6 +94,22 @@ struct tint {
     float hue, saturation, exposure;
 };
 void tint_image(struct image *image, const struct tint *tint);
+
+/* ---- RandAugment (randaugment.c) ---- */
+
+enum { RANDAUGMENT_CHANGES = 14, RANDAUGMENT_MOST = 30 };
+/* `count` changes one after the other, each drawn from all, at a magnitude of 0..RANDAUGMENT_MOST. Pictures of 1 or 3 channels; the pixels must be
+ * the image's own. */
+int randaugment(struct image *image, int count, int magnitude, struct rng *rng, struct err *err);
+/* Change number `which`, the other way where negative and it has two. */
+int randaugment_change(struct image *image, int which, int magnitude, int negative, struct err *err);
+
+/* ---- mixing (mix.c) ---- */
+
+/* What a batch's chance is a function of, besides augment's mixup and cutmix: at is its place in the epoch. */
+struct mix { const struct augment *augment; const struct preprocess *preprocess; uint64_t seed, epoch, at; int classes; };
+/* Mixes the batch's samples in pairs and sets its shares: rows of `classes` that sum to 1; 0 where the label is -1. Such samples are not mixed. */
+void mix_batch(const struct mix *mix, struct batch *batch);
 
 /* ---- statistics ---- */
 

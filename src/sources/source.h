@@ -106,7 +106,9 @@ struct dataset {
 struct augment {
     int on, flip, alternate, crop_padding, reflect, cutout, min_crop, max_crop;
     double scale_min, scale_max, aspect, angle, hue, saturation, exposure;
+    int randaugment, magnitude;   /* RandAugment: so many changes, drawn anew for each sample, before the shift; how strong */
     double noise;   /* deviation; added by the loader, behind everything else, and not to the targets */
+    double mixup, cutmix;   /* alpha of Beta(alpha, alpha), by the loader, of whole batches; with both, either by chance. 0: off */
 };
 
 /* All that [data] (or --data SPEC) describes, opened for the splits asked for. */
@@ -165,6 +167,7 @@ struct batch {
     float *input;    /* count x C,H,W, 64-byte aligned; of sequences steps x count x values */
     int32_t *labels; /* count; of sequences with an answer at each step steps x count */
     float *targets;  /* count x target width, or NULL */
+    float *shares;   /* of mixed samples (mixup, cutmix): count x classes; or NULL. labels then are of the sample that is most of it */
     uint32_t *items; /* which samples */
     int skipped;     /* samples of this batch that couldn't be read: left out, so count is smaller */
 };
@@ -174,6 +177,7 @@ struct loader_options {
     const struct preprocess *preprocess;
     const struct augment *augment;
     int steps;                 /* of a sequence; 0: none */
+    int classes;               /* that mixed samples have shares in */
     int batch, threads, ahead; /* threads 0: one; ahead: batches ready in advance (2) */
     int shuffle;               /* order of epoch e: a shuffle by (seed, e); else the set's */
     uint64_t seed;

@@ -120,7 +120,29 @@ static void chance(void **state) {
     assert_int_equal(failures, 0);
 }
 
+/* A block that is there in one step and not in another; windows that lie elsewhere. */
+static void chance_in_the_middle(void **state) {
+    (void)state;
+    struct net net;
+    float x[3 * 49], goal[3 * 2];
+    failures = 0;
+    for (uint64_t step = 0; step < 4; step++) {
+        net_describe(&net, "[net]\nchannels=1\nheight=7\nwidth=7\n[convolutional]\nfilters=2\nsize=3\nactivation=linear\n"
+                           "[convolutional]\nfilters=2\nsize=3\npadding=1\nactivation=tanh\n[shortcut]\nfrom=-2\nsurvival=0.5\n"
+                           "[fractional_maxpool]\nratio=1.5\n[connected]\noutput=2\nactivation=linear\n[cost]\n");
+        plan_float64(&net, 3);
+        plan_init(&net.plan, 3);
+        fixture_draw(1, x, 3 * 49, 1, 0);
+        fixture_draw(2, goal, 3 * 2, 1, 0);
+        net.truth = (struct truth){.values = goal, .width = 2};
+        net.exec.step = step;
+        check_net("depth and pooling", &net, x);
+        net_free(&net);
+    }
+    assert_int_equal(failures, 0);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(fixtures), cmocka_unit_test(chance)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(fixtures), cmocka_unit_test(chance), cmocka_unit_test(chance_in_the_middle)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -178,11 +178,10 @@ static void a_run_leaves_what_it_promises(void **state) {
     err_free(&r.err);
 }
 
-/* Stopped after every step and resumed, killed at every step and resumed: the same files as in one go. */
-static void a_resume_gives_the_same_bits(void **state) {
-    (void)state;
+/* Stopped after every step and resumed: the same files as in one go. */
+static void resumes(const char *net, const char *data) {
     clean();
-    put_config("net.cfg", "", "", small_layers);
+    put_config("net.cfg", net, data, small_layers);
     assert_int_equal(train((struct train_options){.run = "whole", .keep = 2}, NULL), 0);
     int rounds = 0;
     for (int status = -1; status != 0; rounds++) {
@@ -200,6 +199,12 @@ static void a_resume_gives_the_same_bits(void **state) {
     }
     assert_false(file_exists("run/epoch-0001.safetensors"));
     same_metrics("whole/metrics.jsonl", "run/metrics.jsonl");
+}
+
+static void a_resume_gives_the_same_bits(void **state) {
+    (void)state;
+    resumes("", "");
+    resumes("ema=0.8\noptimizer=nadam", "mixup=0.4\ncutmix=1\nrandaugment=2");
 }
 
 static void a_kill_loses_nothing(void **state) {
@@ -329,7 +334,7 @@ static double distance(const char *a, const char *b) {
 /* The parts of a batch give what the whole batch gives, a smaller last batch and class weights included. */
 static void parts_equal_the_batch(void **state) {
     (void)state;
-    static const char *const nets[] = {"", "class_weights=1,4,0.5", "label_smoothing=0.1\nclip=0.5", "optimizer=adam"};
+    static const char *const nets[] = {"", "l1=0.01\nmax_norm=1\nema=0.7", "class_weights=1,4,0.5", "label_smoothing=0.1\nclip=0.5", "optimizer=adam"};
     for (size_t i = 0; i < sizeof nets / sizeof *nets; i++) {
         char *parts = mem_format("%s\nsubdivisions=4", nets[i]);
         clean();
@@ -452,6 +457,33 @@ static void weights_start_a_run(void **state) {
     err_free(&r.err);
 }
 
+/* What is frozen stays as it began, what isn't doesn't; of best.safetensors, with ema, there is only the average. */
+static void frozen_layers_stay(void **state) {
+    (void)state;
+    clean();
+    put_config("net.cfg", "ema=0.5", "", small_layers);
+    assert_int_equal(train((struct train_options){.run = "run", .max_batches = 1}, NULL), 0);
+    assert_int_equal(train((struct train_options){.run = "run2", .epochs = 2}, NULL), 0);
+    struct err err = {0};
+    struct tensor_file a, b, best;
+    assert_int_equal(format_read("run/last.safetensors", &a, &err), 0);
+    assert_int_equal(format_read("run2/last.safetensors", &b, &err), 0);
+    assert_int_equal(format_read("run2/best.safetensors", &best, &err), 0);
+    const struct named *x = tensor_file_find(&a, "fixed.weight"), *y = tensor_file_find(&b, "fixed.weight");
+    assert_memory_equal(x->data, y->data, x->count * sizeof *x->data);
+    x = tensor_file_find(&a, "conv1.weight");
+    y = tensor_file_find(&b, "conv1.weight");
+    assert_memory_not_equal(x->data, y->data, x->count * sizeof *x->data);
+    const struct named *raw = tensor_file_find(&b, "optimizer.raw.conv1.weight");
+    assert_non_null(raw);
+    assert_memory_not_equal(raw->data, y->data, y->count * sizeof *y->data);
+    assert_null(tensor_file_find(&best, "optimizer.raw.conv1.weight"));
+    assert_null(tensor_file_find(&b, "optimizer.raw.fixed.weight"));
+    tensor_file_free(&a);
+    tensor_file_free(&b);
+    tensor_file_free(&best);
+}
+
 /* ---- measuring ---- */
 
 static void an_ensemble_is_measured(void **state) {
@@ -551,6 +583,7 @@ int main(void) {
         cmocka_unit_test(force_starts_afresh),             cmocka_unit_test(one_process_writes_a_run),
         cmocka_unit_test(refusals_come_before_work),       cmocka_unit_test(parts_equal_the_batch),
         cmocka_unit_test(a_rate_that_is_too_large_diverges), cmocka_unit_test(a_rollback_saves_the_run),
+        cmocka_unit_test(frozen_layers_stay),
         cmocka_unit_test(patience_ends_early),             cmocka_unit_test(plateau_lowers_the_rate),
         cmocka_unit_test(without_validation_best_is_last), cmocka_unit_test(weights_start_a_run),
         cmocka_unit_test(an_ensemble_is_measured),         cmocka_unit_test(a_regression_is_measured),

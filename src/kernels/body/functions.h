@@ -23,6 +23,8 @@ BODY_FUNCTION(shortcut);
 BODY_FUNCTION(shortcut_back);
 BODY_FUNCTION(maxpool);
 BODY_FUNCTION(maxpool_back);
+BODY_FUNCTION(fractional);
+BODY_FUNCTION(fractional_back);
 BODY_FUNCTION(avgpool);
 BODY_FUNCTION(avgpool_back);
 BODY_FUNCTION(lrn);

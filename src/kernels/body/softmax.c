@@ -91,7 +91,7 @@ static double goal_of(const struct softmax_loss *s, size_t row, size_t c) {
 }
 
 static int row_ignored(const struct softmax_loss *s, size_t row) {
-    return s->labels != NULL && s->target == NULL && s->labels[row] < 0;
+    return s->labels != NULL && s->labels[row] < 0;
 }
 
 static double row_loss(const struct softmax_loss *s, size_t row, const elem *x) {

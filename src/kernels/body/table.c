@@ -19,7 +19,8 @@ static const struct conv_kernel *const ways[] = {
     .isa = BODY_TEXT(ISA), .dtype = BODY_DTYPE, .lanes = LANES, .conv = ways, .gemm_scratch = K(gemm_scratch), .gemm = product, \
     .fill = K(fill), .add = K(add), .scale = K(scale), .activate = K(activate), .activate_back = K(activate_back), .bias = K(bias), \
     .bias_back = K(bias_back), .reorder = K(reorder), .from_f32 = K(from_f32), .to_f32 = K(to_f32), .copy = K(copy), .shortcut = K(shortcut), \
-    .shortcut_back = K(shortcut_back), .maxpool = K(maxpool), .maxpool_back = K(maxpool_back), .avgpool = K(avgpool), \
+    .shortcut_back = K(shortcut_back), .maxpool = K(maxpool), .maxpool_back = K(maxpool_back), .fractional = K(fractional), \
+    .fractional_back = K(fractional_back), .avgpool = K(avgpool), \
     .avgpool_back = K(avgpool_back), .lrn = K(lrn), .lrn_back = K(lrn_back), .batchnorm_scratch = K(batchnorm_scratch), \
     .batchnorm_train = K(batchnorm_train), .batchnorm_infer = K(batchnorm_infer), .batchnorm_back = K(batchnorm_back), \
     .batchnorm_back_frozen = K(batchnorm_back_frozen), .dropout = K(dropout), .softmax = K(softmax), .softmax_loss = K(softmax_loss), \

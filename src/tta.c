@@ -1,0 +1,45 @@
+/* Test-time augmentation (tta.h): views 0 and 1 are the picture and its mirror image, 2 and 3 the same moved a pixel up and left, 4 and 5 down and
+ * right. */
+#include "tta.h"
+
+#include <string.h>
+
+enum tta tta_of(const char *name) {
+    return name == NULL || strcmp(name, "none") == 0 ? TTA_NONE : strcmp(name, "mirror") == 0 ? TTA_MIRROR : TTA_MIRROR_TRANSLATE;
+}
+
+int tta_check(enum tta tta, const struct graph *graph, const char *path, struct err *err) {
+    struct shape in = graph->input;
+    if (tta == TTA_NONE || (in.t == 1 && in.h > 1 && in.w > 1)) {
+        return 0;
+    }
+    return err_add(err, STATUS_REFUSED, "--tta: %s takes no pictures that could be mirrored: its input has no height and width", path);
+}
+
+int tta_views(enum tta tta) {
+    static const int views[] = {1, 2, 6};
+    return views[tta];
+}
+
+double tta_weight(enum tta tta, int view) {
+    if (tta != TTA_MIRROR_TRANSLATE) {
+        return 1.0 / tta_views(tta);
+    }
+    return view < 2 ? 0.25 : 0.125;
+}
+
+static int reflected(int i, int n) {
+    return i < 0 ? -i : i >= n ? 2 * (n - 1) - i : i;
+}
+
+void tta_view(int view, struct shape shape, size_t count, const float *from, float *to) {
+    int mirrored = view % 2, by = view < 2 ? 0 : view < 4 ? 1 : -1, h = shape.h, w = shape.w;
+    for (size_t plane = 0; plane < count * (size_t)shape.c; plane++, from += (size_t)h * (size_t)w) {
+        for (int y = 0; y < h; y++) {
+            const float *row = from + (size_t)reflected(y + by, h) * (size_t)w;
+            for (int x = 0; x < w; x++) {
+                *to++ = row[reflected((mirrored ? w - 1 - x : x) + by, w)];
+            }
+        }
+    }
+}

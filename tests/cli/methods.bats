@@ -1,0 +1,189 @@
+#!/usr/bin/env bats
+# Methods beside the layers: averaged weights, mixing, the learning-rate range test, test-time views, calibration, ensembles.
+load helpers
+
+setup_file() {
+    make_model
+    "$DLCLI" train "$SMALL" -q -o "$BATS_FILE_TMPDIR/other" --seed 8 --epochs 2
+    "$DLCLI" train "$SMALL" -q -o "$BATS_FILE_TMPDIR/third" --seed 9 --epochs 3
+}
+other() { echo "$BATS_FILE_TMPDIR/other/best.safetensors"; }
+third() { echo "$BATS_FILE_TMPDIR/third/best.safetensors"; }
+
+near() { awk -v a="$1" -v b="$2" -v most="${3:-1e-6}" 'BEGIN { d = a - b; exit !(d < most && -d < most) }' || { echo "$1 is not $2"; return 1; }; }
+loss_of() { jq -r .loss <<<"$output"; }
+# The probability of class 2 of the only line.
+blue_of() { jq -r '.top[] | select(.index == 2) | .probability'; }
+
+@test "ema: what is validated and saved is the average; the same bits for any number of threads" {
+    all=(--set net.ema=0.8 --set net.optimizer=nadam --set data.mixup=0.4 --set data.cutmix=1 --set data.randaugment=2 --epochs 3)
+    for n in 1 2 7; do dlcli train "$SMALL" -q -o "run$n" --threads $n "${all[@]}"; done
+    for n in 2 7; do
+        cmp run1/last.safetensors "run$n/last.safetensors"
+        same_metrics run1/metrics.jsonl "run$n/metrics.jsonl" run1 "run$n"
+    done
+    run -0 dlcli test --json --split valid run1/last.safetensors
+    near "$(loss_of)" "$(jq -r 'select(.event == "epoch" and .epoch == 3) | .valid_loss' run1/metrics.jsonl)"
+    dlcli train "$SMALL" -q -o plain "${all[@]}" --set net.ema=0
+    run -1 cmp -s run1/best.safetensors plain/best.safetensors
+}
+
+@test "mixing is refused where labels can't be shared" {
+    for end in '[cost]\ntype=hinge' '[softmax]\nnoloss=1\n[cost]\ntype=mse'; do
+        { sed -n '1,/^\[softmax\]/p' "$SMALL" | sed '$d'; printf '%b\n' "$end"; } >net.cfg
+        for key in mixup cutmix; do
+            run -2 --separate-stderr dlcli train net.cfg --set data.$key=1
+            says "data.$key: want a classifier"
+        done
+    done
+    run -2 --separate-stderr dlcli train "$SMALL" --set data.mixup=1 --set net.class_weights=1,1,2,1
+    says 'net.class_weights'
+    run -2 --separate-stderr dlcli train "$SMALL" --set data.mixup=-1
+    says 'data.mixup'
+    run -2 --separate-stderr dlcli train "$SMALL" --set data.randaugment=15
+    says 'data.randaugment'
+}
+
+@test "regularization keys: out of range, of one layer" {
+    for set in net.l1=-1 net.max_norm=-1 net.ema=1 conv1.max_norm=x conv1.l1=-2 net.momentum_decay=2 net.rmsprop_alpha=1.5; do
+        run -2 --separate-stderr dlcli train "$SMALL" --set $set
+        says "${set%%=*}"
+        says 'want'
+    done
+    dlcli train "$SMALL" -q -o a --epochs 1
+    dlcli train "$SMALL" -q -o b --epochs 1 --set conv1.max_norm=0.5
+    run -1 cmp -s a/last.safetensors b/last.safetensors
+}
+
+@test "train --find-rate: a rate, the points, a picture; nothing else in RUN is touched" {
+    run -0 --separate-stderr dlcli train "$SMALL" -q -o run --find-rate --json --max-batches 60 --threads 2
+    output=$(jq -s . <<<"$output")
+    holds '.[-1] | .event == "find_rate" and .suggested_rate > 1e-4 and .suggested_rate < .lowest_loss_rate and .run == "run"'
+    holds '.[0] | .event == "rate" and .step == 1 and .learning_rate == 1e-6 and .loss > 0 and .smoothed_loss == .loss'
+    holds '[.[] | select(.event == "rate") | .learning_rate] | . == sort and length > 30'
+    cmp <(jq -cs . run/find-rate.jsonl) <(jq -c . <<<"$output")
+    [ "$(head -c 4 run/find-rate.png | tail -c 3)" = PNG ]
+    [ "$(cd run && echo *)" = "find-rate.jsonl find-rate.png" ]
+    dlcli train "$SMALL" -q -o run --epochs 1
+    cp run/last.safetensors before
+    run -0 dlcli train "$SMALL" -q -o run --find-rate --rate-min 0.001 --rate-max 0.1 --max-batches 20
+    prints 'suggested learning_rate'
+    cmp run/last.safetensors before
+}
+
+@test "train --find-rate: the same for any number of threads; flags that make no sense are refused" {
+    for n in 1 7; do dlcli train "$SMALL" -q -o "run$n" --find-rate --max-batches 12 --threads $n; done
+    cmp <(sed 's/"run":.*//' run1/find-rate.jsonl) <(sed 's/"run":.*//' run7/find-rate.jsonl)
+    for flags in --resume --force "--epochs 2" "--keep 1" "--rate-min 1 --rate-max 0.1"; do
+        # shellcheck disable=SC2086   # an option and its value
+        run -2 --separate-stderr dlcli train "$SMALL" -o bad --find-rate $flags
+        says '--'
+    done
+    run -2 --separate-stderr dlcli train "$SMALL" -o bad --rate-min 0.1
+    says '--find-rate'
+    run -2 --separate-stderr dlcli train "$SMALL" -o bad --find-rate --rate-max -1
+    says '--rate-max'
+    [ ! -e bad ]
+}
+
+@test "an ensemble's probabilities are the means of its models', and its loss theirs" {
+    mkdir -p set/red set/green set/blue
+    cp "$PICTURES/cat.png" set/red
+    cp "$PICTURES/ship.png" set/blue
+    models=("$(model)" "$(other)" "$(third)")
+    all=(-m "${models[0]}" -m "${models[1]}" -m "${models[2]}")
+    loss=0
+    for picture in red/cat:0 blue/ship:2; do
+        file=set/${picture%:*}.png label=${picture#*:}
+        for m in "${models[@]}"; do dlcli predict --json -m "$m" "$file" | jq -c '[.top | sort_by(.index)[].probability]'; done >each
+        wanted=$(jq -cs 'transpose | map(add / 3)' each)
+        found=$(dlcli predict --json "${all[@]}" "$file" | jq -c '[.top | sort_by(.index)[].probability]')
+        jq -en --argjson a "$wanted" --argjson b "$found" '[$a, $b] | transpose | all((.[0] - .[1]) | fabs < 1e-6)'
+        loss=$(jq -n --argjson a "$wanted" --argjson l "$loss" "\$l - (\$a[$label] | log) / 2")
+    done
+    run -0 dlcli test --json "${models[@]}" --data images:set
+    near "$(loss_of)" "$loss" 1e-5
+    holds '.images == 2'
+}
+
+# A picture of the network's size as text, and its mirror image.
+picture() {
+    awk 'BEGIN { print "P3 12 12 255"; for (y = 0; y < 12; y++) for (x = 0; x < 12; x++) { c = '"$1"' ? 11 - x : x; print (20 * c) % 256, (7 * c * y + 30) % 256, 255 - 15 * c } }'
+}
+
+@test "--tta mirror is the mean of a picture and its mirror image" {
+    picture 0 >a.ppm
+    picture 1 >b.ppm
+    for file in a b; do dlcli predict --json -m "$(model)" $file.ppm | blue_of; done >each
+    near "$(dlcli predict --json -m "$(model)" a.ppm --tta mirror | blue_of)" "$(jq -s 'add / 2' each)"
+    near "$(dlcli predict --json -m "$(model)" a.ppm --tta none | blue_of)" "$(head -n 1 each)"
+    moved=$(dlcli predict --json -m "$(model)" a.ppm --tta mirror-translate | blue_of)
+    run near "$moved" "$(jq -s 'add / 2' each)" 1e-7
+    [ "$status" -ne 0 ]
+    mkdir -p set/red set/blue
+    cp a.ppm set/blue
+    run -0 dlcli test --json "$(model)" --data images:set --tta mirror-translate
+    near "$(loss_of)" "$(jq -n "$moved | -log")" 1e-5
+    run -0 dlcli test --json "$(model)" "$(other)" --tta mirror
+}
+
+@test "--tta: other words, layers and networks without pictures are refused" {
+    run -2 --separate-stderr dlcli test "$(model)" --tta flip
+    says 'mirror'
+    run -2 --separate-stderr dlcli predict "$PICTURES/cat.png" -m "$(model)" --tta mirror --layer conv1
+    says '--layer'
+    run -2 --separate-stderr dlcli predict 1.csv -m "$ROOT/cfg/course/and-given.cfg" --tta mirror
+    says 'no pictures'
+}
+
+@test "test --calibrate: less loss, the same classes, written into the model" {
+    cp "$(model)" m.safetensors
+    run -0 dlcli test --json m.safetensors --split valid
+    before=$(loss_of) top1=$(jq .top1 <<<"$output")
+    run -0 dlcli test --json m.safetensors --calibrate
+    holds '.split == "valid" and .temperature > 0 and .calibration == .temperature and .ece >= 0 and .ece_before >= 0 and .loss <= .loss_before'
+    near "$(jq .loss_before <<<"$output")" "$before" 1e-6
+    [ "$(jq .top1 <<<"$output")" = "$top1" ]
+    after=$(loss_of)
+    run -0 dlcli test --json m.safetensors --split valid
+    near "$(loss_of)" "$after" 1e-5
+    run -0 dlcli test --json m.safetensors --calibrate
+    holds '(.temperature - 1 | fabs) < 1e-3'
+    dlcli predict --json "$PICTURES/cat.png" -m m.safetensors >calibrated
+    dlcli predict --json "$PICTURES/cat.png" -m "$(model)" >plain
+    [ "$(jq -c '[.top[].class]' calibrated)" = "$(jq -c '[.top[].class]' plain)" ]
+    [ "$(jq -c '.top[0].probability' calibrated)" != "$(jq -c '.top[0].probability' plain)" ]
+    run -0 dlcli test m.safetensors
+    prints 'calibration error'
+}
+
+@test "test --calibrate is refused where it can't be" {
+    cp "$(model)" m.safetensors
+    run -2 --separate-stderr dlcli test m.safetensors "$(other)" --calibrate
+    says 'one model'
+    run -2 --separate-stderr dlcli test m.safetensors --calibrate --split test
+    says 'test split'
+    run -2 --separate-stderr dlcli test "$SMALL" --calibrate
+    says 'no checkpoint'
+    cmp m.safetensors "$(model)"
+}
+
+@test "scores that are no probabilities are not called so" {
+    { sed -n '1,/^\[softmax\]/p' "$SMALL" | sed '$d'; printf '[cost]\ntype=hinge\n'; } >hinge.cfg
+    dlcli train hinge.cfg -q -o run --epochs 1
+    run -0 dlcli predict "$PICTURES/cat.png" -m run/last.safetensors
+    [[ $output != *%* ]]
+    run -0 dlcli predict --json "$PICTURES/cat.png" -m run/last.safetensors
+    holds '.top | length == 4 and all(.probability == null) and .[0].score > .[3].score'
+    run -0 dlcli test --json run/last.safetensors
+    holds '.ece == null and .top1 >= 0'
+    run -2 --separate-stderr dlcli test run/last.safetensors --calibrate
+    says 'softmax'
+}
+
+@test "a batch of all training samples or more is full-batch gradient descent" {
+    dlcli train "$SMALL" -q -o whole --max-batches 4 --set net.batch=72
+    dlcli train "$SMALL" -q -o more --max-batches 4 --set net.batch=200
+    same_metrics whole/metrics.jsonl more/metrics.jsonl whole more
+    [ "$(jq -c 'select(.event == "epoch")' whole/metrics.jsonl | wc -l)" = 4 ]
+}
