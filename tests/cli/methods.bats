@@ -47,7 +47,8 @@ blue_of() { jq -r '.top[] | select(.index == 2) | .probability'; }
 @test "regularization keys: out of range, of one layer" {
     for set in net.l1=-1 net.max_norm=-1 net.ema=1 conv1.max_norm=x conv1.l1=-2 net.momentum_decay=2 net.rmsprop_alpha=1.5; do
         run -2 --separate-stderr dlcli train "$SMALL" --set $set
-        says "${set%%=*}"
+        key=${set%%=*}
+        says "${key#*.}"
         says 'want'
     done
     dlcli train "$SMALL" -q -o a --epochs 1
