@@ -278,6 +278,21 @@ last_validation_loss() {
 }
 # The validation loss after all epochs, without the options and with them; one that learns nothing has 2.303.
 helps() { echo "$(last_validation_loss overfitting overfitting) to $(last_validation_loss "$@")"; }
+# After all epochs, not the best.
+overfitted() { best=$(trained overfitting overfitting) && echo "${best%best.safetensors}last.safetensors"; }
+calibrated() {
+    model=$work/calibrated.safetensors
+    cp "$(overfitted)" "$model" && "$DLCLI" test "$model" --calibrate -q --json >"$work/json" || return 1
+    echo "$(value ece_before <"$work/json" | round 3) to $(value ece <"$work/json" | round 3)"
+}
+other_views() {
+    model=$(overfitted)
+    echo "$(tested loss "$model") to $(tested loss "$model" --tta "$1")"
+}
+rate_found() {
+    "$DLCLI" train cfg/lenet.cfg --find-rate -o "$work/find-rate" -q --json --threads "$threads" --set data.path=data/cifar10-sample --set data.valid=100 |
+        value suggested_rate
+}
 epochs_run() { grep -c '"event":"epoch"' "$(dirname "$(trained "$@")")/metrics.jsonl"; }
 proved() { "$DLCLI" check "$(config "$1")" --gradients -q >&2 && echo proved; }
 compared() { "$DLCLI" summary cfg/imagenet/*.cfg --plot "$work/compared.png" -q | grep -c '^cfg/'; }
@@ -328,6 +343,17 @@ rows_methods() {
     full 'max-norm: validation loss without and with it' falls helps max-norm overfitting --set net.max_norm=1
     full 'dropout: validation loss without and with it' falls helps dropout overfitting-dropout
     full 'data augmentation: validation loss without and with it' falls helps augmented overfitting --set data.flip=1 --set data.crop_padding=4
+    full 'mixup: validation loss without and with it' falls helps mixup overfitting --set data.mixup=1
+    full 'cutmix: validation loss without and with it' falls helps cutmix overfitting --set data.cutmix=1
+    full 'RandAugment: validation loss without and with it' falls helps randaugment overfitting --set data.randaugment=2
+    full 'averaged weights: validation loss without and with them' falls helps ema overfitting --set net.ema=0.98
+    row 'fractional max pooling by the cube root of 2: maps' '= 23 18 14 11' maps fractional-pooling '^fractional'
+    full 'fractional max pooling, 12 epochs: loss' falls falls fractional fractional-pooling --set net.log_steps=1
+    full 'stochastic depth, 15 epochs: loss' falls falls depth stochastic-depth --set net.log_steps=1
+    quick 'stochastic depth, 5 epochs: loss' falls falls depth stochastic-depth --set net.log_steps=1 --epochs 5
+    row 'learning-rate range test, LeNet-5: suggested rate' '0.001 .. 0.1' rate_found
+    row 'temperature of the overfitted network: calibration error before and after' falls calibrated
+    row 'test-time augmentation (mirror): loss without and with it' falls other_views mirror
     full 'batch normalization: training accuracy of the last epoch, above validation by' '> 0.1' gap batchnorm overfitting --set 0.batch_normalize=1
     full 'early stopping (patience=4): epochs of 30' '< 30' epochs_run early overfitting --set net.patience=4
     row 'a frozen first layer: trainable parameters of XOR' '= 5' trainable xor 0.freeze=1

@@ -28,7 +28,7 @@ static int convert(struct context *context, const struct model *model, struct er
 static int print_gradients(struct context *context, const struct graph *g, const struct gradient_check *checks, struct err *err) {
     struct text out = {0};
     int wrong = 0;
-    if (!context->json) text_add(&out, "%5s  %-24s %-16s %12s  %s\n", "index", "name", "type", "error", "worst");
+    if (!context->json) text_add(&out, "%5s  %-24s %-18s %12s  %s\n", "index", "name", "type", "error", "worst");
     for (int i = 0; i < g->layer_count; i++) {
         const struct layer *layer = &g->layers[i];
         int bad = checks[i].checked && !(checks[i].error <= GRADIENT_TOLERANCE);
@@ -44,8 +44,8 @@ static int print_gradients(struct context *context, const struct graph *g, const
             json_close(&j, '}');
             text_add(&out, "%s\n", j.out.text);
             text_free(&j.out);
-        } else if (!checks[i].checked) text_add(&out, "%5d  %-24s %-16s %12s\n", i, layer->name, layer->type, "-");
-        else text_add(&out, "%5d  %-24s %-16s %12.2e  %s%s\n", i, layer->name, layer->type, checks[i].error, checks[i].where, bad ? "  WRONG" : "");
+        } else if (!checks[i].checked) text_add(&out, "%5d  %-24s %-18s %12s\n", i, layer->name, layer->type, "-");
+        else text_add(&out, "%5d  %-24s %-18s %12.2e  %s%s\n", i, layer->name, layer->type, checks[i].error, checks[i].where, bad ? "  WRONG" : "");
     }
     int failed = context_print(context, out.text, out.length, err);
     text_free(&out);

@@ -89,11 +89,11 @@ static void table(struct text *out, const struct model *model, struct memory mem
     int width = 5;
     for (int i = 0; i < g->layer_count; i++)
         if ((int)strlen(g->layers[i].name) > width) width = (int)strlen(g->layers[i].name);
-    text_add(out, "%5s  %-*s  %-14s %-20s %13s %12s\n", "index", width, "name", "type", "output", "parameters", "MFLOP");
-    text_add(out, "%5s  %-*s  %-14s %-20s\n", "", width, "input", "", shape_text(g->input, shape));
+    text_add(out, "%5s  %-*s  %-18s %-20s %13s %12s\n", "index", width, "name", "type", "output", "parameters", "MFLOP");
+    text_add(out, "%5s  %-*s  %-18s %-20s\n", "", width, "input", "", shape_text(g->input, shape));
     for (int i = 0; i < g->layer_count; i++) {
         struct row row = row_of(g, i);
-        text_add(out, "%5d  %-*s  %-14s %-20s %13s %12.3f\n", i, width, g->layers[i].name, g->layers[i].type, shape_text(row.out, shape),
+        text_add(out, "%5d  %-*s  %-18s %-20s %13s %12.3f\n", i, width, g->layers[i].name, g->layers[i].type, shape_text(row.out, shape),
             grouped(row.parameters, number), row.flops / 1e6);
     }
     text_add(out, "parameters %s", grouped(g->parameters, number));
