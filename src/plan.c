@@ -162,7 +162,10 @@ static void fuse(struct layout_work *work) {
         struct op *before = &plan->ops[work->tensors[op->in[0] - plan->tensors].producer];
         /* A folded batch norm stands for its convolution: what follows it is fused into that. */
         if (before->skip && before->is_scale) before = &plan->ops[work->tensors[before->in[0] - plan->tensors].producer];
-        if (op->is_activation != ACT_LINEAR && before->takes_activation && before->activation == ACT_LINEAR) {
+        if (op->is_activation == ACT_RELU && before->takes_relu && before->activation == ACT_LINEAR) {
+            before->activation = ACT_RELU;
+            op->skip = op->skip_backward = 1;
+        } else if (op->is_activation != ACT_LINEAR && before->takes_activation && before->activation == ACT_LINEAR) {
             before->activation = op->is_activation;
             op->skip = 1;
         } else if (op->is_scale && before->takes_scale && !before->folded && before->activation == ACT_LINEAR && !plan->target.training) {

@@ -47,6 +47,7 @@ struct op {
     size_t saved_bytes, scratch_bytes, packed_bytes, own_bytes;
     const char *implementation; /* for bench: "nhwc", "lanes", "ref"... */
     int takes_activation;       /* forward can apply `activation` to its output itself (bias and activation fused) */
+    int takes_relu;             /* a relu behind it, forward and backward; it is then told by `activation` */
     int takes_scale;            /* pack can fold a batch norm into its weights in inference */
     enum activation is_activation;   /* this op is nothing but that activation: the op before it may take it over (ACT_LINEAR: no) */
     int is_scale;               /* in inference this op is nothing but a scale and a shift per channel: the op before it may take it over */
@@ -58,6 +59,7 @@ struct op {
     enum activation activation; /* fused epilogue; ACT_LINEAR if none */
     const struct op *folded;    /* the batchnorm op that was folded into this one's weights */
     int skip;                   /* fused into another op: forward does nothing */
+    int skip_backward;          /* nor backward */
     int learns;                 /* its backward runs: a loss lies behind it, and a parameter in it or before it */
 };
 

@@ -112,6 +112,7 @@ struct batchnorm {
     struct view view;
     double eps, momentum;
     const void *gamma, *beta;           /* NULL: 1 and 0 */
+    int relu;                           /* y = max(0, ...); backward: dy counts only where y > 0 */
     void *mean, *inv_std;               /* of this batch: written by forward in training, read by backward; in inference not touched */
     void *running_mean, *running_var;   /* updated in training, read in inference */
     void *dgamma, *dbeta;               /* added to; may be NULL */

@@ -39,6 +39,7 @@ static void plan(struct op *op, const struct target *target) {
         view_make(op->out_layout, target->kernels->lanes, samples, (size_t)s.c, (size_t)s.h, (size_t)s.w);
     op->in_place = 1;
     op->is_scale = !target->training;
+    op->takes_relu = 1;
     op->backward_reads_in = 1;
     op->saved_bytes = target->training ? layer_reals(target->kernels, 2 * (size_t)s.c) : 0;
     op->scratch_bytes = target->kernels->batchnorm_scratch(view);
@@ -54,7 +55,7 @@ static struct batchnorm call(const struct op *op, const struct exec *exec) {
     char *saved = op->saved;
     return (struct batchnorm){
         .view = tensor_view(op->out, exec), .eps = own->eps, .momentum = own->momentum,
-        .gamma = op->slots[GAMMA].data, .beta = op->slots[BETA].data, .running_mean = op->slots[MEAN].data,
+        .gamma = op->slots[GAMMA].data, .beta = op->slots[BETA].data, .relu = op->activation == ACT_RELU, .running_mean = op->slots[MEAN].data,
         .running_var = op->slots[VARIANCE].data, .dgamma = op->slots[GAMMA].grad, .dbeta = op->slots[BETA].grad,
         .mean = saved, .inv_std = saved ? saved + layer_reals(exec->kernels, (size_t)op->node->out.c) : NULL,
         .scratch = op->scratch,

@@ -1,57 +1,82 @@
 /* Batch normalization (Ioffe and Szegedy, 2015) with PyTorch's conventions: the batch's biased variance normalizes, the unbiased one moves
  * the running variance. Both directions end in one pass that is linear in its inputs, with coefficients per channel:
  *     y = (x - shift) * a + b        dx = dy * a + (x - shift) * b + d
+ * A relu behind it costs no pass of its own: forward it is applied to y, backward dy counts only where (x - shift) * a + beta > 0, which is the y of before.
  * Gradients of missing samples (lanes layout) stay zero. */
 #include <math.h>
 #include "kernels/body/functions.h"
 #include "kernels/body/moments.h"
 
-struct coefficients { real *shift, *a, *b, *d; };
-struct linear { struct view v; struct coefficients k; const elem *x, *dy; elem *to; int add; };
+struct coefficients { real *shift, *a, *b, *d, *beta; };
+struct linear { struct view v; struct coefficients k; const elem *x, *dy; elem *to; int add, relu; };
 
 static size_t stats_bytes(const struct view *v) {
     return (K(channel_scratch)(v) + 63) / 64 * 64;
 }
 
 size_t K(batchnorm_scratch)(struct view v) {
-    return stats_bytes(&v) + 4 * v.channels * sizeof(real);
+    return stats_bytes(&v) + 5 * v.channels * sizeof(real);
 }
 
 static struct coefficients coefficients_in(const struct batchnorm *b) {
     real *at = (real *)(void *)((char *)b->scratch + stats_bytes(&b->view));
     size_t n = b->view.channels;
-    return (struct coefficients){at, at + n, at + 2 * n, at + 3 * n};
+    return (struct coefficients){at, at + n, at + 2 * n, at + 3 * n, at + 4 * n};
 }
 
 static double gamma_of(const struct batchnorm *b, size_t c) {
     return b->gamma == NULL ? 1 : (double)((const real *)b->gamma)[c];
 }
 
+/* The first n <= LANES reals at `from`. */
+INLINE void load_reals_n(vec *v, const real *from, size_t n) {
+    if (n == LANES) {
+        vec_load_reals(v, from);
+        return;
+    }
+    *v = (vec){0};
+    for (size_t i = 0; i < n; i++) {
+        (*v)[i] = from[i];
+    }
+}
+
+static double beta_of(const struct batchnorm *b, size_t c) {
+    return b->beta == NULL ? 0 : (double)((const real *)b->beta)[c];
+}
+
 /* ---- y = (x - shift) * a + b ---- */
 
-static void forward_run(const elem *x, elem *y, size_t n, real shift, real a, real b) {
-    for (size_t i = 0; i < n; i += LANES) {
+/* relu: all ones, or zeros. */
+INLINE void rectify(vec *v, const vec_int *relu) {
+    *v = (vec)((vec_int)*v & ~((*v < 0) & *relu));
+}
+
+static void forward_run(const struct linear *j, const elem *x, elem *y, size_t c) {
+    real shift = j->k.shift[c], a = j->k.a[c], b = j->k.b[c];
+    vec_int relu = (vec_int){0} - j->relu;
+    for (size_t i = 0, n = j->v.inner; i < n; i += LANES) {
         size_t m = body_least(LANES, n - i);
         vec v;
         vec_load_n(&v, x + i, m);
         v = (v - shift) * a + b;
+        rectify(&v, &relu);
         vec_store_n(y + i, &v, m);
     }
 }
 
-static void forward_row(const elem *x, elem *y, size_t n, const struct coefficients *k) {
-    size_t c = 0;
-    for (; c + LANES <= n; c += LANES) {
+static void forward_row(const struct linear *j, const elem *x, elem *y) {
+    const struct coefficients *k = &j->k;
+    vec_int relu = (vec_int){0} - j->relu;
+    for (size_t c = 0, n = j->v.channels; c < n; c += LANES) {
+        size_t m = body_least(LANES, n - c);
         vec v, shift, a, b;
-        vec_load(&v, x + c);
-        vec_load_reals(&shift, k->shift + c);
-        vec_load_reals(&a, k->a + c);
-        vec_load_reals(&b, k->b + c);
+        vec_load_n(&v, x + c, m);
+        load_reals_n(&shift, k->shift + c, m);
+        load_reals_n(&a, k->a + c, m);
+        load_reals_n(&b, k->b + c, m);
         v = (v - shift) * a + b;
-        vec_store(y + c, &v);
-    }
-    for (; c < n; c++) {
-        STORE(y, c, (LOAD(x, c) - k->shift[c]) * k->a[c] + k->b[c]);
+        rectify(&v, &relu);
+        vec_store_n(y + c, &v, m);
     }
 }
 
@@ -62,10 +87,9 @@ static void forward_range(void *job, size_t begin, size_t end) {
         const elem *x = j->x + u * unit;
         elem *y = j->to + u * unit;
         if (inner == 1) {
-            forward_row(x, y, channels, &j->k);
+            forward_row(j, x, y);
         } else {
-            size_t c = u % channels;
-            forward_run(x, y, inner, j->k.shift[c], j->k.a[c], j->k.b[c]);
+            forward_run(j, x, y, u % channels);
         }
     }
 }
@@ -77,9 +101,9 @@ static void linear_run(struct threads *t, struct linear *j, body_range *range) {
 
 static void normalize(struct threads *t, const struct batchnorm *b, struct coefficients k, const void *x, void *y) {
     for (size_t c = 0; c < b->view.channels; c++) {
-        k.b[c] = b->beta == NULL ? 0 : ((const real *)b->beta)[c];
+        k.b[c] = (real)beta_of(b, c);
     }
-    struct linear job = {.v = b->view, .k = k, .x = x, .to = y};
+    struct linear job = {.v = b->view, .k = k, .x = x, .to = y, .relu = b->relu};
     linear_run(t, &job, forward_range);
 }
 
@@ -93,10 +117,9 @@ void K(batchnorm_train)(struct threads *t, const struct batchnorm *b, const void
     struct coefficients k = coefficients_in(b);
     real *mean = b->mean, *inv_std = b->inv_std;
     for (size_t c = 0; c < b->view.channels; c++) {
-        double rstd = 1 / sqrt(m[c].m2 / m[c].n + b->eps);
         mean[c] = k.shift[c] = (real)m[c].mean;
-        inv_std[c] = (real)rstd;
-        k.a[c] = (real)(gamma_of(b, c) * rstd);
+        inv_std[c] = (real)(1 / sqrt(m[c].m2 / m[c].n + b->eps));
+        k.a[c] = (real)(gamma_of(b, c) * (double)inv_std[c]);      /* the very a that backward will have, so that a relu's gate is the same */
         move(b->running_mean, c, b->momentum, m[c].mean);
         move(b->running_var, c, b->momentum, m[c].m2 / (m[c].n > 1 ? m[c].n - 1 : 1));
     }
@@ -123,8 +146,9 @@ static void backward_run(const struct linear *j, size_t u, size_t valid) {
     size_t inner = j->v.inner, c = u % j->v.channels;
     const elem *x = j->x + u * inner, *dy = j->dy + u * inner;
     elem *dx = j->to + u * inner;
-    real shift = j->k.shift[c];
-    vec a = (vec){0} + j->k.a[c], b = (vec){0} + j->k.b[c], d = (vec){0} + j->k.d[c];
+    real shift = j->k.shift[c], gate_a = j->k.a[c], beta = j->k.beta[c];
+    vec a = (vec){0} + gate_a, b = (vec){0} + j->k.b[c], d = (vec){0} + j->k.d[c];
+    vec_int open = (vec_int){0} - !j->relu;
     for (size_t l = valid; l < LANES; l++) {
         a[l] = b[l] = d[l] = 0;
     }
@@ -136,33 +160,36 @@ static void backward_run(const struct linear *j, size_t u, size_t valid) {
         if (j->add) {
             vec_load_n(&before, dx + i, m);
         }
-        v = g * a + ((v - shift) * b + d) + before;
+        v -= shift;
+        g = (vec)((vec_int)g & ((v * gate_a + beta > 0) | open));
+        v = g * a + (v * b + d) + before;
         vec_store_n(dx + i, &v, m);
     }
 }
 
 static void backward_row(const struct linear *j, size_t u) {
-    size_t n = j->v.channels, c = 0;
+    size_t n = j->v.channels;
     const elem *x = j->x + u * n, *dy = j->dy + u * n;
     elem *dx = j->to + u * n;
     const struct coefficients *k = &j->k;
-    for (; c + LANES <= n; c += LANES) {
-        vec v, g, shift, a, b, d, before = {0};
-        vec_load(&v, x + c);
-        vec_load(&g, dy + c);
-        vec_load_reals(&shift, k->shift + c);
-        vec_load_reals(&a, k->a + c);
-        vec_load_reals(&b, k->b + c);
-        vec_load_reals(&d, k->d + c);
+    vec_int open = (vec_int){0} - !j->relu;
+    for (size_t c = 0; c < n; c += LANES) {
+        size_t m = body_least(LANES, n - c);
+        vec v, g, shift, a, b, d, beta, before = {0};
+        vec_load_n(&v, x + c, m);
+        vec_load_n(&g, dy + c, m);
+        load_reals_n(&shift, k->shift + c, m);
+        load_reals_n(&a, k->a + c, m);
+        load_reals_n(&b, k->b + c, m);
+        load_reals_n(&d, k->d + c, m);
+        load_reals_n(&beta, k->beta + c, m);
         if (j->add) {
-            vec_load(&before, dx + c);
+            vec_load_n(&before, dx + c, m);
         }
-        v = g * a + ((v - shift) * b + d) + before;
-        vec_store(dx + c, &v);
-    }
-    for (; c < n; c++) {
-        real before = j->add ? LOAD(dx, c) : 0;
-        STORE(dx, c, LOAD(dy, c) * k->a[c] + ((LOAD(x, c) - k->shift[c]) * k->b[c] + k->d[c]) + before);
+        v -= shift;
+        g = (vec)((vec_int)g & ((v * a + beta > 0) | open));
+        v = g * a + (v * b + d) + before;
+        vec_store_n(dx + c, &v, m);
     }
 }
 
@@ -179,7 +206,7 @@ static void backward_range(void *job, size_t begin, size_t end) {
 }
 
 static void gradient(struct threads *t, const struct batchnorm *b, struct coefficients k, const void *x, const void *dy, void *dx, int add) {
-    struct linear job = {b->view, k, x, dy, dx, add};
+    struct linear job = {b->view, k, x, dy, dx, add, b->relu};
     if (dx != NULL) {
         linear_run(t, &job, backward_range);
     }
@@ -202,16 +229,27 @@ static double values_per_channel(const struct view *v) {
     return v->lanes > 1 ? (double)(v->samples * (v->inner / LANES)) : (double)(v->outer * v->inner);
 }
 
+/* The sums over dy, as far as the relu lets it through; k->shift and k->a are set, and k->beta is set here. */
+static const struct channel_sum *sums_of(struct threads *t, const struct batchnorm *b, struct coefficients *k, const void *x, const void *dy) {
+    for (size_t c = 0; c < b->view.channels; c++) {
+        k->beta[c] = (real)beta_of(b, c);
+    }
+    struct channel_gate gate = {k->a, k->beta};
+    return K(channel_sums)(t, &b->view, dy, x, k->shift, b->relu ? &gate : NULL, b->scratch);
+}
+
 void K(batchnorm_back)(struct threads *t, const struct batchnorm *b, const void *x, const void *dy, void *dx, int add) {
     const real *mean = b->mean, *inv_std = b->inv_std;
-    const struct channel_sum *sum = K(channel_sums)(t, &b->view, dy, x, mean, b->scratch);
     struct coefficients k = coefficients_in(b);
     double n = values_per_channel(&b->view);
     for (size_t c = 0; c < b->view.channels; c++) {
+        k.shift[c] = mean[c];
+        k.a[c] = (real)(gamma_of(b, c) * (double)inv_std[c]);
+    }
+    const struct channel_sum *sum = sums_of(t, b, &k, x, dy);
+    for (size_t c = 0; c < b->view.channels; c++) {
         double rstd = (double)inv_std[c], a = gamma_of(b, c) * rstd;
         double product = parameter_gradients(b, c, &sum[c], rstd);
-        k.shift[c] = mean[c];
-        k.a[c] = (real)a;
         k.b[c] = (real)(-a * rstd * product / n);
         k.d[c] = (real)(-a * sum[c].dy / n);
     }
@@ -220,12 +258,14 @@ void K(batchnorm_back)(struct threads *t, const struct batchnorm *b, const void 
 
 void K(batchnorm_back_frozen)(struct threads *t, const struct batchnorm *b, const void *x, const void *dy, void *dx, int add) {
     struct coefficients k = coefficients_in(b);
-    const struct channel_sum *sum = K(channel_sums)(t, &b->view, dy, x, b->running_mean, b->scratch);
     for (size_t c = 0; c < b->view.channels; c++) {
-        double rstd = running_rstd(b, c);
-        parameter_gradients(b, c, &sum[c], rstd);
-        k.shift[c] = k.b[c] = k.d[c] = 0;
-        k.a[c] = (real)(gamma_of(b, c) * rstd);
+        k.shift[c] = ((const real *)b->running_mean)[c];
+        k.a[c] = (real)(gamma_of(b, c) * running_rstd(b, c));
+        k.b[c] = k.d[c] = 0;
+    }
+    const struct channel_sum *sum = sums_of(t, b, &k, x, dy);
+    for (size_t c = 0; c < b->view.channels; c++) {
+        parameter_gradients(b, c, &sum[c], running_rstd(b, c));
     }
     gradient(t, b, k, x, dy, dx, add);
 }

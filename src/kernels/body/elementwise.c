@@ -154,7 +154,7 @@ void K(bias)(struct threads *t, struct view v, const void *bias, enum activation
 }
 
 void K(bias_back)(struct threads *t, struct view v, const void *dy, void *dbias, void *scratch) {
-    const struct channel_sum *sum = K(channel_sums)(t, &v, dy, NULL, NULL, scratch);
+    const struct channel_sum *sum = K(channel_sums)(t, &v, dy, NULL, NULL, NULL, scratch);
     real *to = dbias;
     for (size_t c = 0; c < v.channels; c++) {
         to[c] += (real)sum[c].dy;

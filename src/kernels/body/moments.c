@@ -9,7 +9,7 @@ enum { PIECES = 32, CHUNK = 8192, ROWS_LEAST = 16, ROWS_MOST = 64, CHAINS = 4 };
 /* One piece's share: sums in doubles, and two rows of reals for the block at hand. */
 struct share { struct channel_moment *moment; struct channel_sum *sum; real *row, *row2; };
 
-struct stats { struct view v; const elem *x, *dy; const real *mean; int pieces; size_t units; char *scratch; };
+struct stats { struct view v; const elem *x, *dy; const real *mean; const struct channel_gate *gate; int pieces; size_t units; char *scratch; };
 
 static size_t view_units(const struct view *v) {
     return v->inner == 1 ? v->outer : v->outer * v->channels;
@@ -112,23 +112,47 @@ static void run_moments(const elem *x, size_t n, size_t valid, struct channel_mo
     }
 }
 
+/* Columns of rows of channels, STRIP vectors of them at a time: sums that don't wait for each other, and stay in registers. The last strip is
+ * shorter, its last vector's missing channels zeros. */
+enum { STRIP = 4 };
+
+/* mean and m2 of the n <= STRIP * LANES channels at x. */
+INLINE void strip_moments(const elem *x, size_t rows, size_t channels, size_t n, const int whole, real *mean, real *m2) {
+    vec middle[STRIP] = {{0}}, squares[STRIP] = {{0}}, v;
+    for (size_t r = 0; r < rows; r++) {
+        UNROLL for (size_t i = 0; i < STRIP; i++) {
+            if (whole || i * LANES < n) {
+                vec_load_n(&v, x + r * channels + i * LANES, whole ? LANES : body_least(LANES, n - i * LANES));
+                middle[i] += v;
+            }
+        }
+    }
+    for (size_t i = 0; i < STRIP; i++) {
+        middle[i] /= (real)rows;
+    }
+    for (size_t r = 0; r < rows; r++) {
+        UNROLL for (size_t i = 0; i < STRIP; i++) {
+            if (whole || i * LANES < n) {
+                vec_load_n(&v, x + r * channels + i * LANES, whole ? LANES : body_least(LANES, n - i * LANES));
+                v -= middle[i];
+                squares[i] += v * v;
+            }
+        }
+    }
+    for (size_t c = 0; c < n; c++) {
+        mean[c] = middle[c / LANES][c % LANES];
+        m2[c] = squares[c / LANES][c % LANES];
+    }
+}
+
 /* mean and m2 of each column of `rows` rows. */
-static void block_moments(const elem *x, size_t rows, size_t channels, real *restrict mean, real *restrict m2) {
-    memset(mean, 0, channels * sizeof *mean);
-    memset(m2, 0, channels * sizeof *m2);
-    for (size_t r = 0; r < rows; r++) {
-        for (size_t c = 0; c < channels; c++) {
-            mean[c] += LOAD(x, r * channels + c);
-        }
+static void block_moments(const elem *x, size_t rows, size_t channels, real *mean, real *m2) {
+    size_t c = 0;
+    for (; c + STRIP * LANES <= channels; c += STRIP * LANES) {
+        strip_moments(x + c, rows, channels, STRIP * LANES, 1, mean + c, m2 + c);
     }
-    for (size_t c = 0; c < channels; c++) {
-        mean[c] /= (real)rows;
-    }
-    for (size_t r = 0; r < rows; r++) {
-        for (size_t c = 0; c < channels; c++) {
-            real d = LOAD(x, r * channels + c) - mean[c];
-            m2[c] += d * d;
-        }
+    if (c < channels) {
+        strip_moments(x + c, rows, channels, channels - c, 0, mean + c, m2 + c);
     }
 }
 
@@ -174,48 +198,87 @@ const struct channel_moment *K(channel_moments)(struct threads *t, const struct 
 
 /* ---- sums ---- */
 
-/* Sums over n elements of dy and of dy * (x - mean): x NULL where the latter is not wanted. */
-static void run_sums(const elem *dy, const elem *x, size_t n, real mean, struct channel_sum *to) {
-    vec sum = {0}, sum2 = {0}, product = {0}, product2 = {0}, v, w;
-    for (size_t i = 0; i < n; i += 2 * LANES) {
-        size_t m = body_least(LANES, n - i), m2 = body_least(LANES, n - i - m);
-        vec_load_n(&v, dy + i, m);
-        vec_load_n(&w, dy + i + m, m2);
-        sum += v;
-        sum2 += w;
-        if (x != NULL) {
-            vec at;
-            vec_load_n(&at, x + i, m);
-            product += v * (at - mean);
-            vec_load_n(&at, x + i + m, m2);
-            product2 += w * (at - mean);
-        }
-    }
-    sum += sum2;
-    product += product2;
-    to->dy += vec_sum(&sum, LANES);
-    to->dy_x += vec_sum(&product, LANES);
+/* dy where the gate is open, else 0. */
+INLINE void close_gate(vec *dy, const vec *from_mean, const vec *a, const vec *b) {
+    *dy = (vec)((vec_int)*dy & (vec_int)(*from_mean * *a + *b > 0));
 }
 
-static void block_sums(const elem *dy, const elem *x, size_t rows, size_t channels, const real *mean, real *restrict sum, real *restrict product) {
-    memset(sum, 0, channels * sizeof *sum);
-    memset(product, 0, channels * sizeof *product);
-    for (size_t r = 0; r < rows; r++) {
-        const elem *g = dy + r * channels;
-        for (size_t c = 0; c < channels; c++) {
-            sum[c] += LOAD(g, c);
+/* Sums over n elements of dy and of dy * (x - mean): x NULL where the latter is not wanted. gate: NULL, or the channel's a and b. */
+static void run_sums(const elem *dy, const elem *x, size_t n, real mean, const real *gate, struct channel_sum *to) {
+    vec sum[2] = {{0}}, product[2] = {{0}}, v, at, a = {0}, b = {0};
+    if (gate != NULL) {
+        a += gate[0], b += gate[1];
+    }
+    for (size_t i = 0, turn = 0; i < n; i += LANES, turn ^= 1) {
+        size_t m = body_least(LANES, n - i);
+        vec_load_n(&v, dy + i, m);
+        if (x != NULL) {
+            vec_load_n(&at, x + i, m);
+            at -= mean;
+            if (gate != NULL) {
+                close_gate(&v, &at, &a, &b);
+            }
+            product[turn] += v * at;
         }
-        for (size_t c = 0; x != NULL && c < channels; c++) {
-            product[c] += LOAD(g, c) * (LOAD(x, r * channels + c) - mean[c]);
+        sum[turn] += v;
+    }
+    sum[0] += sum[1];
+    product[0] += product[1];
+    to->dy += vec_sum(&sum[0], LANES);
+    to->dy_x += vec_sum(&product[0], LANES);
+}
+
+/* The same over rows of channels c .. c + n, n <= STRIP * LANES. */
+INLINE void strip_sums(const struct stats *s, size_t row, size_t rows, size_t c, size_t n, const int whole, const int gated, real *to, real *to_product) {
+    size_t channels = s->v.channels;
+    vec sum[STRIP] = {{0}}, product[STRIP] = {{0}}, mean[STRIP] = {{0}}, a[STRIP] = {{0}}, b[STRIP] = {{0}}, v, at;
+    for (size_t i = 0; s->x != NULL && i < n; i++) {
+        mean[i / LANES][i % LANES] = s->mean[c + i];
+        a[i / LANES][i % LANES] = gated ? s->gate->a[c + i] : 0;
+        b[i / LANES][i % LANES] = gated ? s->gate->b[c + i] : 0;
+    }
+    for (size_t r = row; r < row + rows; r++) {
+        UNROLL for (size_t i = 0; i < STRIP; i++) {
+            size_t place = r * channels + c + i * LANES, m = whole ? LANES : body_least(LANES, n - body_least(n, i * LANES));
+            if (m == 0) {
+                continue;
+            }
+            vec_load_n(&v, s->dy + place, m);
+            if (s->x != NULL) {
+                vec_load_n(&at, s->x + place, m);
+                at -= mean[i];
+                if (gated) {
+                    close_gate(&v, &at, &a[i], &b[i]);
+                }
+                product[i] += v * at;
+            }
+            sum[i] += v;
         }
+    }
+    for (size_t i = 0; i < n; i++) {
+        to[i] = sum[i / LANES][i % LANES];
+        to_product[i] = product[i / LANES][i % LANES];
+    }
+}
+
+static void block_sums(const struct stats *s, size_t row, size_t rows, real *sum, real *product) {
+    size_t c = 0, channels = s->v.channels;
+    for (; c + STRIP * LANES <= channels; c += STRIP * LANES) {
+        if (s->gate != NULL) {
+            strip_sums(s, row, rows, c, STRIP * LANES, 1, 1, sum + c, product + c);
+        } else {
+            strip_sums(s, row, rows, c, STRIP * LANES, 1, 0, sum + c, product + c);
+        }
+    }
+    if (c < channels) {
+        strip_sums(s, row, rows, c, channels - c, 0, s->gate != NULL, sum + c, product + c);
     }
 }
 
 static void rows_sums(const struct stats *s, size_t begin, size_t end, const struct share *to) {
     size_t channels = s->v.channels, step = rows_per_block(channels);
     for (size_t at = begin; at < end; at += step) {
-        const elem *x = s->x == NULL ? NULL : s->x + at * channels;
-        block_sums(s->dy + at * channels, x, body_least(step, end - at), channels, s->mean, to->row, to->row2);
+        block_sums(s, at, body_least(step, end - at), to->row, to->row2);
         for (size_t c = 0; c < channels; c++) {
             to->sum[c].dy += (double)to->row[c];
             to->sum[c].dy_x += (double)to->row2[c];
@@ -235,15 +298,17 @@ static void sums_piece(void *arg, int piece, int thread) {
     }
     for (size_t run = begin; run < end; run++) {
         size_t c = run % s->v.channels;
+        real gate[] = {s->gate == NULL ? 0 : s->gate->a[c], s->gate == NULL ? 0 : s->gate->b[c]};
         for (size_t at = 0; at < inner; at += CHUNK) {
             const elem *dy = s->dy + run * inner + at, *x = s->x == NULL ? NULL : s->x + run * inner + at;
-            run_sums(dy, x, body_least(CHUNK, inner - at), x == NULL ? 0 : s->mean[c], &to.sum[c]);
+            run_sums(dy, x, body_least(CHUNK, inner - at), x == NULL ? 0 : s->mean[c], s->gate == NULL ? NULL : gate, &to.sum[c]);
         }
     }
 }
 
-const struct channel_sum *K(channel_sums)(struct threads *t, const struct view *v, const elem *dy, const elem *x, const real *mean, void *scratch) {
-    struct stats s = {.v = *v, .x = x, .dy = dy, .mean = mean, .pieces = view_pieces(v), .units = view_units(v), .scratch = scratch};
+const struct channel_sum *K(channel_sums)(struct threads *t, const struct view *v, const elem *dy, const elem *x, const real *mean, const struct channel_gate *gate,
+    void *scratch) {
+    struct stats s = {.v = *v, .x = x, .dy = dy, .mean = mean, .gate = gate, .pieces = view_pieces(v), .units = view_units(v), .scratch = scratch};
     threads_run(t, s.pieces, sums_piece, &s);
     struct share first = share_of(&s, 0);
     for (int p = 1; p < s.pieces; p++) {

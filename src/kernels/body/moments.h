@@ -11,9 +11,13 @@ struct channel_moment { double n, mean, m2; };
 /* moment[c] for all channels; `scratch` has channel_scratch bytes and moment points into it. */
 const struct channel_moment *K(channel_moments)(struct threads *t, const struct view *v, const elem *x, void *scratch);
 
-/* Sums over a channel of dy, and of dy * (x - mean[c]) where x is not NULL. */
+/* A relu behind a batch norm, seen from its input: dy counts only where (x - mean[c]) * a[c] + b[c] > 0. */
+struct channel_gate { const real *a, *b; };
+
+/* Sums over a channel of dy, and of dy * (x - mean[c]) where x is not NULL. gate: NULL, or what closes dy (x is given then). */
 struct channel_sum { double dy, dy_x; };
-const struct channel_sum *K(channel_sums)(struct threads *t, const struct view *v, const elem *dy, const elem *x, const real *mean, void *scratch);
+const struct channel_sum *K(channel_sums)(struct threads *t, const struct view *v, const elem *dy, const elem *x, const real *mean,
+    const struct channel_gate *gate, void *scratch);
 
 size_t K(channel_scratch)(const struct view *v);
 
