@@ -124,27 +124,26 @@ static void *worker_main(void *arg) {
     return NULL;
 }
 
-/* Signals from outside are for the main thread, which knows what to do with Ctrl-C; faults stay where they are made. */
-static void signals_block(sigset_t *before) {
+int thread_start(pthread_t *handle, void *(*body)(void *), void *arg) {
     static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGPROF};
-    sigset_t all;
+    sigset_t all, before;
     sigfillset(&all);
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
         sigdelset(&all, own[i]);
     }
-    pthread_sigmask(SIG_BLOCK, &all, before);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    int status = pthread_create(handle, NULL, body, arg);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return status;
 }
 
 static int team_start(struct threads *team, struct err *err) {
-    sigset_t before;
-    signals_block(&before);
     int status = 0;
     for (int i = 1; i < team->count && status == 0; i++) {
         team->workers[i] = (struct worker){.team = team, .thread = i};
-        status = pthread_create(&team->workers[i].handle, NULL, worker_main, &team->workers[i]);
+        status = thread_start(&team->workers[i].handle, worker_main, &team->workers[i]);
         team->started += status == 0;
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (status != 0) {
         return err_add(err, STATUS_FAILED, "threads: can't start thread %d of %d: %s", team->started + 2, team->count,
                        strerror(status));

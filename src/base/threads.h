@@ -3,6 +3,8 @@
 #ifndef DLCLI_THREADS_H
 #define DLCLI_THREADS_H
 
+#include <pthread.h>
+
 #include "base/err.h"
 
 struct threads;
@@ -19,5 +21,9 @@ int threads_default(void);
  * memory. team NULL or one piece: in the caller. Not to be nested. The team spins briefly, then sleeps, between calls. */
 typedef void threads_work(void *arg, int piece, int thread);
 void threads_run(struct threads *team, int pieces, threads_work *work, void *arg);
+
+/* A thread beside the team, which signals from outside don't reach: they are for the main thread, which knows what to do with Ctrl-C; faults stay
+ * where they are made. Returns pthread_create's status; the caller joins. */
+int thread_start(pthread_t *handle, void *(*body)(void *), void *arg);
 
 #endif

@@ -190,29 +190,15 @@ static int make_memory(struct loader *l, struct err *err) {
                     : 0;
 }
 
-/* Signals are for the main thread; faults stay with the thread that made them. */
-static void block_signals(sigset_t *before) {
-    static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGPROF};
-    sigset_t all;
-    sigfillset(&all);
-    for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
-        sigdelset(&all, own[i]);
-    }
-    pthread_sigmask(SIG_BLOCK, &all, before);
-}
-
 static int start(struct loader *l, struct err *err) {
     int count = l->options.threads < 1                     ? 1
                 : l->options.threads > LOADER_MOST_THREADS ? LOADER_MOST_THREADS
                                                            : l->options.threads,
         status = 0;
-    sigset_t before;
-    block_signals(&before);
     while (l->started < count && status == 0) {
-        status = pthread_create(&l->threads[l->started], NULL, loader_work, l);
+        status = thread_start(&l->threads[l->started], loader_work, l);
         l->started += status == 0;
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
     return status == 0 ? 0 : err_add(err, STATUS_FAILED, "loader: can't start a thread: %s", strerror(status));
 }
 
