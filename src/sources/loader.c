@@ -1,10 +1,10 @@
 /* The loader (source.h): threads of its own fill a ring of batches ahead of whoever trains. This is the reader's side.
  */
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/threads.h"
 #include "sources/loader_parts.h"
 
 enum { STANDARD_AHEAD = 2, CHEAP_CHUNK = 32, COSTLY_CHUNK = 2 };
