@@ -352,7 +352,7 @@ rows_methods() {
     full 'stochastic depth, 15 epochs: loss' falls falls depth stochastic-depth --set net.log_steps=1
     quick 'stochastic depth, 5 epochs: loss' falls falls depth stochastic-depth --set net.log_steps=1 --epochs 5
     row 'learning-rate range test, LeNet-5: suggested rate' '0.001 .. 0.1' rate_found
-    row 'temperature of the overfitted network: calibration error before and after' falls calibrated
+    row 'temperature scaling: calibration error before and after' falls calibrated
     row 'test-time augmentation (mirror): loss without and with it' falls other_views mirror
     full 'batch normalization: training accuracy of the last epoch, above validation by' '> 0.1' gap batchnorm overfitting --set 0.batch_normalize=1
     full 'early stopping (patience=4): epochs of 30' '< 30' epochs_run early overfitting --set net.patience=4
