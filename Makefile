@@ -16,7 +16,7 @@ BINARY  := $(if $(DEBUG)$(SAN)$(KEEP),$(OUT)/dlcli,dlcli)
 Q   := $(if $(V),,@)
 SAY := @$(if $(V),:,echo)
 
-OPTIMIZE := $(if $(DEBUG),-O0 -g3,-O2 -g)
+OPTIMIZE := $(if $(DEBUG),-O0 -g3,-O2 -g1)
 SANITIZE := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all)
 WARN     := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wwrite-strings -Wvla -Werror
 CPPFLAGS += -Isrc -D_GNU_SOURCE -DDLCLI_VERSION='"$(VERSION)"'
