@@ -110,6 +110,7 @@ static int name_symbols(struct source *source, enum split split, enum unit unit,
     }
     for (size_t i = 0; i < own->count; i++) {
         if (vocabulary_add(&all, unit, own->lines[i].text) != 0) {
+            names_free(all.names, (int)all.count);
             return complain(source, own->lines[i].number, "the text is not UTF-8; unit=byte reads any", err);
         }
     }
