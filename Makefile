@@ -30,6 +30,7 @@ ifneq (,$(findstring x86_64,$(MACHINE)))
 ISAS := base avx2 avx512
 FLAGS_avx2   := -mavx2 -mfma -mf16c -mbmi2
 FLAGS_avx512 := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma -mf16c -mbmi2 -mprefer-vector-width=512
+FLAGS_vnni   := $(FLAGS_avx512) -mavx512vnni -DISA_avx512=1
 else
 ISAS := base
 endif
@@ -39,6 +40,11 @@ SOURCES := $(filter-out src/kernels/body/%,$(shell find src -name '*.c' | sort))
 BODIES  := $(shell find src/kernels/body -name '*.c' 2>/dev/null | sort)
 OBJECTS := $(SOURCES:src/%.c=$(OUT)/%.o)
 KERNELS := $(foreach e,$(ELEMS),$(BODIES:src/kernels/body/%.c=$(OUT)/kernels/$(e)/%.o))
+# AVX-512 with VNNI: only what products of 8-bit numbers need.
+INT8    := src/kernels/body/conv_int8.c src/kernels/body/conv_int8_tile.c src/kernels/body/activation.c
+ifneq (,$(filter avx512,$(ISAS)))
+KERNELS += $(INT8:src/kernels/body/%.c=$(OUT)/kernels/vnni-f32/%.o)
+endif
 LIBRARY := $(filter-out $(OUT)/main.o,$(OBJECTS)) $(KERNELS)
 
 all: $(BINARY)
@@ -61,15 +67,19 @@ $(OUT)/kernels/$(1)-$(2)/%.o: src/kernels/body/%.c
 	$$(SAY) "  CC   $$@"
 	$$(Q)$$(CC) $$(CPPFLAGS) $$(CFLAGS) $$(if $$(DEBUG),,$$(KERNEL_FLAGS)) $$(FLAGS_$(1)) -DISA=$(1) -DISA_$(1)=1 -DELEM=$(2) -DELEM_$(2)=1 -MMD -MP -c -o $$@ $$<
 endef
+$(eval $(call kernel_rule,vnni,f32))
 $(foreach e,$(ELEMS),$(eval $(call kernel_rule,$(word 1,$(subst -, ,$(e))),$(word 2,$(subst -, ,$(e))))))
 
-# For the tests: the convolutions' AVX-512 shapes as AVX2 code, so that they are tested where there is no AVX-512.
+# For the tests: the convolutions' AVX-512 shapes as AVX2 code, so that they are tested where there is no AVX-512; and VNNI's instruction in C.
 ifneq (,$(filter avx2,$(ISAS)))
 FLAGS_emulated := $(FLAGS_avx2) -DISA_avx512=1
 $(eval $(call kernel_rule,emulated,f32))
 $(eval $(call kernel_rule,emulated,bf16))
-EMULATED := $(foreach e,f32 bf16,$(patsubst src/kernels/body/%.c,$(OUT)/kernels/emulated-$(e)/%.o,\
-	$(filter src/kernels/body/conv_lanes% src/kernels/body/conv_nhwc% src/kernels/body/conv_winograd% src/kernels/body/activation.c,$(BODIES))))
+FLAGS_emulatedvnni := $(FLAGS_emulated) -DISA_vnni=1
+$(eval $(call kernel_rule,emulatedvnni,f32))
+EMULATED := $(INT8:src/kernels/body/%.c=$(OUT)/kernels/emulatedvnni-f32/%.o)
+EMULATED += $(foreach e,f32 bf16,$(patsubst src/kernels/body/%.c,$(OUT)/kernels/emulated-$(e)/%.o,\
+	$(filter src/kernels/body/conv_lanes% src/kernels/body/conv_nhwc% src/kernels/body/conv_winograd% src/kernels/body/conv_int8% src/kernels/body/activation.c,$(BODIES))))
 endif
 
 # Tests: every tests/unit/test_*.c is a program of its own, linked with everything but main.c.
@@ -79,8 +89,8 @@ $(OUT)/tests/%: tests/unit/%.c $(LIBRARY)
 	$(SAY) "  TEST $@"
 	$(Q)$(CC) $(CPPFLAGS) -Itests/unit $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< $(LIBRARY) $(LDLIBS) -lcmocka
 
-$(OUT)/tests/test_conv: $(EMULATED)
-$(OUT)/tests/test_conv: LIBRARY += $(EMULATED)
+$(OUT)/tests/test_conv $(OUT)/tests/test_int8: $(EMULATED)
+$(OUT)/tests/test_conv $(OUT)/tests/test_int8: LIBRARY += $(EMULATED)
 
 tests: $(TESTS)
 test-unit: $(TESTS)

@@ -48,6 +48,7 @@ static int fill_context(struct context *context, struct err *err) {
     context->stop = &stop_signal;
     const char *precision = flags_text(args, "precision");
     context->precision = precision && !strcmp(precision, "bf16") ? DTYPE_BF16 : DTYPE_F32;
+    context->int8 = precision && !strcmp(precision, "int8");
     context->sets = mem_need(args->count + 1, sizeof *context->sets);
     while (flags_many(args, "set", context->set_count)) {
         context->sets[context->set_count] = flags_many(args, "set", context->set_count);

@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "quantize.h"
 #include "sources/source.h"
 
 static int take_file(struct model *model, const char *path, struct err *err) {
@@ -124,7 +125,7 @@ int model_plan(struct model *model, const struct plan_options *options, uint64_t
     model->has_file = 0;
     struct exec exec = model_exec(model, NULL);
     run_pack(&model->plan, &exec);
-    return 0;
+    return options->calibration == CALIBRATE_NOT ? 0 : quantize_model(model, options, seed, err);
 }
 
 void model_set_classes(struct model *model, char *const *classes, int count) {

@@ -9,9 +9,14 @@
 #include "graph.h"
 #include "kernels/kernels.h"
 
+/* What a value was seen to lie within, 0 among it; nothing was seen where low == high. */
+struct span { float low, high; };
+
 /* What a plan is for. */
 struct target {
     const struct kernels *kernels;
+    const struct conv_kernel *const *int8;   /* to be preferred for nodes whose input's span is known */
+    const struct span *spans;                /* by node: of its first input; NULL: none is known */
     int batch;                  /* most samples a call (a mini-batch of the subdivisions) */
     int training;               /* backward will run */
     int threads;
@@ -52,6 +57,7 @@ struct op {
     enum activation is_activation;   /* this op is nothing but that activation: the op before it may take it over (ACT_LINEAR: no) */
     int is_scale;               /* in inference this op is nothing but a scale and a shift per channel: the op before it may take it over */
     const void *kernel;         /* the layer's choice, e.g. a struct conv_kernel */
+    struct span span;           /* of the first input, where the kernel is one of target->int8 */
     int carry_count;            /* states that own begins with, which a pass with exec->carry takes up and leaves for the next: */
     size_t carry_width, carry_bytes;    /* each samples x width reals; bytes apart */
     /* set by the plan afterwards: */
@@ -75,12 +81,17 @@ struct plan {
     size_t arena_bytes, weight_bytes, gradient_bytes, packed_bytes, scratch_bytes;
 };
 
+/* Spans for 8-bit products (quantize.h): none; of training pictures that [data] names; of noise such as bench makes. */
+enum calibration { CALIBRATE_NOT, CALIBRATE_DATA, CALIBRATE_NOISE };
+
 struct plan_options {
     enum isa isa; int ref_only;
     enum dtype dtype;
+    const struct span *spans;   /* by node, for 8-bit products in a plan of float32 that infers; NULL: without */
     int batch, training, threads;
     int keep_layer;             /* a layer whose output must survive the forward pass (predict --layer), else -1 */
     int keep_all;               /* no reuse at all: every value survives (tests, check) */
+    enum calibration calibration;   /* what model_plan does to know the spans */
 };
 
 /* -1 with a sentence where memory can't be had. Parameters are zero until plan_init or a checkpoint fills them. */

@@ -137,6 +137,8 @@ static int prepare(struct bench *b, struct err *err) {
     b->batch = (int)flags_int(args, "batch", net_mini_batch(b->model.graph.net));
     b->repeat = (int)flags_int(args, "repeat", 15);
     struct plan_options options = context_plan(context, b->batch, b->train);
+    if (context->int8 && b->train) return err_add(err, STATUS_REFUSED, "--precision int8: want fp32 or bf16 where something is trained");
+    if (context->int8 && !flags_text(args, "data")) options.calibration = CALIBRATE_NOISE;
     if (model_plan(&b->model, &options, context->seed, err) || !context_team(context, err) || open_data(b, err)) return -1;
     if (b->train && optimizer_make(&b->optimizer, b->model.graph.net, &b->model.plan, err)) return -1;
     size_t cells = (size_t)b->model.plan.op_count * (size_t)b->repeat;
@@ -188,7 +190,7 @@ static void print_json(struct bench *b, const struct totals *t, struct text *out
     json_open(&j, NULL, '{');
     json_text(&j, "mode", b->train ? "train" : "infer");
     json_int(&j, "batch", b->batch);
-    json_text(&j, "precision", precision_name(b->context->precision));
+    json_text(&j, "precision", precision_name(b->context));
     json_int(&j, "threads", b->context->threads_wanted);
     json_text(&j, "isa", b->exec.kernels->isa);
     json_real(&j, "images_per_second", b->batch / t->seconds);
@@ -229,7 +231,7 @@ static void print_table(struct bench *b, const struct totals *t, struct text *ou
         text_add(out, "%-24s %-14s %11.3f\n\n", b->train ? "(update, packing, rest)" : "(rest)", "-", (t->seconds - sum) * 1e3);
     }
     text_add(out, "%s, batch %d, %s, %d thread%s, %s: %.1f images/s, %.3f ms a step, %.1f GFLOP/s of a measured peak of %.1f (%.1f%%), %.0f MB\n",
-        b->train ? "training" : "inference", b->batch, precision_name(b->context->precision), b->context->threads_wanted,
+        b->train ? "training" : "inference", b->batch, precision_name(b->context), b->context->threads_wanted,
         b->context->threads_wanted == 1 ? "" : "s", b->exec.kernels->isa, b->batch / t->seconds, t->seconds * 1e3, t->flops / t->seconds / 1e9, t->peak / 1e9,
         100 * t->flops / t->seconds / t->peak, (double)t->memory / 1e6);
 }

@@ -20,6 +20,7 @@ struct context {
     struct progress progress;
     enum isa isa; int ref_only;
     enum dtype precision;                     /* --precision, fp32 unless said */
+    int int8;                                 /* --precision int8: float32 but for the products */
     uint64_t seed; int has_seed;
     const char **sets; size_t set_count;      /* --set, in order */
     const volatile sig_atomic_t *stop;        /* the signal that asked to stop, else 0 */
@@ -51,7 +52,7 @@ int context_print(struct context *context, const char *text, size_t length, stru
 int context_stopped(const struct context *context, struct err *err);
 /* What a picture calls a model: cfg/lenet.cfg and runs/lenet/best.safetensors are lenet. malloc'ed. */
 char *context_label(const char *path);
-const char *precision_name(enum dtype precision);
+const char *precision_name(const struct context *context);
 
 /* The manual of a command as text (help.c). */
 void command_manual(struct text *out, const struct command *command);

@@ -11,7 +11,7 @@ const struct flag flags_common[] = {
     {"json", 0, FLAG_ON, NULL, 0, 0, 0, "Print results as JSON, an object a line."},
     {"threads", 0, FLAG_INT, "N", 1, 256, 0, "Compute threads (default: all cores this process may use)."},
     {"seed", 0, FLAG_INT, "S", 0, 4294967295.0, 0, "Where all chance starts: the same seed gives the same bits."},
-    {"precision", 0, FLAG_CHOICE, "fp32|bf16", 0, 0, 0, "Numbers inside the network (default: fp32)."},
+    {"precision", 0, FLAG_CHOICE, "fp32|bf16|int8", 0, 0, 0, "Numbers inside the network (default: fp32). int8: 8-bit products, calibrated on training pictures; only where nothing is trained."},
     {"set", 0, FLAG_TEXT, "SECTION.KEY=VALUE", 0, 0, 1, "Change the config: net.batch=64; layers by name or index: 3.filters=32. Repeatable."},
     {NULL, 0, FLAG_ON, NULL, 0, 0, 0, NULL},
 };
@@ -43,7 +43,7 @@ int context_model(struct context *context, const char *path, struct model *model
 
 struct plan_options context_plan(const struct context *context, int batch, int training) {
     return (struct plan_options){.isa = context->isa, .ref_only = context->ref_only, .dtype = context->precision, .batch = batch, .training = training,
-        .threads = context->threads_wanted, .keep_layer = -1};
+        .threads = context->threads_wanted, .keep_layer = -1, .calibration = context->int8 ? CALIBRATE_DATA : CALIBRATE_NOT};
 }
 
 int context_operands(const struct context *context, size_t least, size_t most, const char *what, struct err *err) {
@@ -76,7 +76,7 @@ char *context_label(const char *path) {
     return dot && dot > from ? mem_copy_n(from, (size_t)(dot - from)) : mem_copy(from);
 }
 
-const char *precision_name(enum dtype precision) {
+const char *precision_name(const struct context *context) {
     static const char *const names[] = {"fp32", "fp64", "bf16"};
-    return names[precision];
+    return context->int8 ? "int8" : names[context->precision];
 }

@@ -26,6 +26,7 @@ static int run(struct context *context, struct err *err) {
     if (context_operands(context, 1, 1, "a config: dlcli train cfg/lenet.cfg", err)) return -1;
     if (flags_on(args, "partial") && !flags_text(args, "weights")) return err_add(err, STATUS_REFUSED, "--partial goes with -w WEIGHTS");
     if (flags_on(args, "resume") && flags_on(args, "force")) return err_add(err, STATUS_REFUSED, "--resume and --force exclude each other");
+    if (context->int8) return err_add(err, STATUS_REFUSED, "--precision int8: want fp32 or bf16 where something is trained");
     if (flags_text(args, "epochs") && flags_text(args, "max-batches")) return err_add(err, STATUS_REFUSED, "--epochs and --max-batches exclude each other");
     if (find_rate_check(args, err)) return -1;
     struct train_options options = {.run = flags_text(args, "output"), .resume = flags_on(args, "resume"), .force = flags_on(args, "force"),

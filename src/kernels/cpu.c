@@ -48,6 +48,11 @@ int cpu_can(enum isa isa) {
     return isa == ISA_BASE || (isa == ISA_AVX2 && avx2) || (isa == ISA_AVX512 && avx512);
 }
 
+int cpu_has_vnni(void) {
+    enum { BIT_AVX512_VNNI = 1 << 11 };
+    return cpu_can(ISA_AVX512) && all(leaf(7, 0).c, BIT_AVX512_VNNI);
+}
+
 /* The processor's own name: 48 characters in three leaves, padded with spaces. */
 static void read_model(char *to, size_t size) {
     char text[49] = {0};
@@ -76,6 +81,10 @@ const char *cpu_openblas_core(void) {
 
 int cpu_can(enum isa isa) {
     return isa == ISA_BASE;
+}
+
+int cpu_has_vnni(void) {
+    return 0;
 }
 
 static void read_model(char *to, size_t size) {

@@ -23,6 +23,27 @@ const struct kernels *kernels_get(enum isa isa, int ref_only, enum dtype dtype) 
     return ref_only ? ref_tables[dtype] : tables[isa][dtype];
 }
 
+extern const struct conv_kernel conv_int8_base_f32;
+#if defined(__x86_64__)
+extern const struct conv_kernel conv_int8_avx2_f32, conv_int8_avx512_f32, conv_int8_vnni_f32;
+#endif
+
+const struct conv_kernel *const *kernels_int8(enum isa isa, int ref_only) {
+    static const struct conv_kernel *const base[] = {&conv_int8_base_f32, NULL};
+#if defined(__x86_64__)
+    static const struct conv_kernel *const avx2[] = {&conv_int8_avx2_f32, NULL}, *const avx512[] = {&conv_int8_avx512_f32, NULL};
+    static const struct conv_kernel *const vnni[] = {&conv_int8_vnni_f32, NULL};
+    if (!ref_only && isa == ISA_AVX2) {
+        return avx2;
+    }
+    if (!ref_only && isa == ISA_AVX512) {
+        return cpu_has_vnni() ? vnni : avx512;
+    }
+#endif
+    (void)isa, (void)ref_only;
+    return base;
+}
+
 size_t dtype_size(enum dtype dtype) {
     static const size_t sizes[] = {[DTYPE_F32] = sizeof(float), [DTYPE_F64] = sizeof(double), [DTYPE_BF16] = sizeof(uint16_t)};
     return sizes[dtype];

@@ -61,6 +61,7 @@ struct conv_call {
     const void *dy;               /* backward: gradient of out */
     void *dx; int add_dx;         /* gradient of x: set, or added to */
     void *dweight, *dbias;        /* reals, always added to; dbias may be NULL */
+    double x_low, x_high;         /* quantized ways: what x is expected within, 0 among it */
     enum activation activation;   /* forward: applied to y (only kinds whose derivative is by output, or any when inferring) */
     void *scratch;
 };
@@ -288,6 +289,7 @@ enum isa { ISA_BASE, ISA_AVX2, ISA_AVX512, ISA_COUNT };
 /* Best set this CPU can run; $DLCLI_ISA = ref | base | avx2 | avx512 forces one ("ref": base tables with only `ref` convolutions). A name that is unknown or that this CPU lacks is refused. */
 int cpu_isa(enum isa *isa, int *ref_only, struct err *err);
 int cpu_can(enum isa isa);
+int cpu_has_vnni(void);                    /* AVX-512's 8-bit products, besides ISA_AVX512 */
 const char *isa_name(enum isa isa);
 /* The vendor's model text, and L1d/L2/L3 bytes (0 where unknown). */
 struct cpu { char model[64]; size_t l1, l2, l3; };
@@ -296,6 +298,10 @@ const char *cpu_openblas_core(void);       /* OPENBLAS_CORETYPE that suits this 
 
 /* The table. Never NULL for an isa that cpu_can run; ref_only gives ISA_BASE tables whose conv list is `ref` alone. */
 const struct kernels *kernels_get(enum isa isa, int ref_only, enum dtype dtype);
+
+/* Ways with 8-bit numbers inside (elems and reals are float), best first, NULL at the end: they only infer, and need conv_call's x_low and x_high.
+ * None may support a layer. */
+const struct conv_kernel *const *kernels_int8(enum isa isa, int ref_only);
 
 /* blas.c: the only file that knows OpenBLAS. It is loaded on first use, told the core type, and only ever runs one thread a call.
  * blas_load returns 0, or -1 with a sentence where no OpenBLAS can be loaded. blas_sgemm computes a piece in the calling thread. */

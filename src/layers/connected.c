@@ -1,5 +1,5 @@
-/* Fully connected layer: y = W x + b over all values of a sample (of each time step). On an input in lanes it runs as a
- * 1x1 convolution there, else as a product of matrices, samples x inputs with inputs x outputs. */
+/* Fully connected layer: y = W x + b over all values of a sample (of each time step). On an input in lanes, and of 8-bit
+ * numbers, it runs as a 1x1 convolution, else as a product of matrices, samples x inputs with inputs x outputs. */
 #include "layers/convolution.h"
 
 #include <string.h>
@@ -165,9 +165,15 @@ static void backward_bf16(const struct op *op, const struct exec *exec) {
     }
 }
 
-/* ---- one of the two ways ---- */
+/* ---- one of the ways ---- */
 
 static void plan(struct op *op, const struct target *target) {
+    const struct conv_kernel *int8 = convolution_choose_int8(op, target);
+    if (int8) {
+        convolution_plan(op, target, int8);
+        op->in_layout = op->out_layout = LAYOUT_NCHW;   /* that of all values as channels of 1x1 maps */
+        return;
+    }
     const struct conv_kernel *lanes =
         op->in[0]->layout == LAYOUT_LANES ? convolution_choose(op, target, LAYOUT_LANES) : NULL;
     if (lanes) {

@@ -20,6 +20,16 @@ const struct conv_kernel *convolution_choose(const struct op *op, const struct t
     return NULL;
 }
 
+const struct conv_kernel *convolution_choose_int8(const struct op *op, const struct target *target) {
+    const struct span *span = target->spans ? &target->spans[op->node->index] : NULL;
+    for (const struct conv_kernel *const *k = target->int8; span && span->low < span->high && *k; k++) {
+        if ((*k)->supports(op->node->own, samples(op, target), target->training)) {
+            return *k;
+        }
+    }
+    return NULL;
+}
+
 /* Where the folded bias lies in op->packed. */
 static size_t folded_at(const struct conv_kernel *kernel, const struct conv *conv, int training) {
     return (kernel->packed_bytes(conv, training) + 63) / 64 * 64;
@@ -33,6 +43,7 @@ static int biases_alone(const struct node *node) {
 void convolution_plan(struct op *op, const struct target *target, const struct conv_kernel *kernel) {
     const struct conv *conv = op->node->own;
     op->kernel = kernel;
+    op->span = target->spans ? target->spans[op->node->index] : op->span;
     op->implementation = kernel->name;
     op->in_layout = op->out_layout = kernel->layout;
     op->packed_bytes = kernel->packed_bytes(conv, target->training);
@@ -81,7 +92,7 @@ static struct conv_call call(const struct op *op, const struct exec *exec) {
         .conv = conv, .threads = exec->threads, .batch = exec->batch * op->node->out.t, .x = op->in[0]->data,
         .weight = weight_of(op), .packed = op->packed_bytes ? op->packed : NULL,
         .bias = op->folded ? (char *)op->packed + folded_at(op->kernel, conv, 0) : bias_of(op), .y = op->out->data,
-        .activation = op->activation, .scratch = op->scratch,
+        .x_low = (double)op->span.low, .x_high = (double)op->span.high, .activation = op->activation, .scratch = op->scratch,
     };
 }
 

@@ -1,0 +1,325 @@
+/* conv_int8: quantizes what a piece of the output reads, padding and all, so that every pixel's words lie at the same distances; multiplies; and
+ * makes floats of the sums, with the filter's scale, bias and activation. A piece is some rows of a sample, or some whole samples. */
+#include <math.h>
+#include "kernels/body/conv_int8.h"
+
+#if defined(ELEM_f32)
+
+enum { PIECE_BYTES = 128 << 10, PIECE_PIXELS = 8 * INT8_R, WORTH_PIECES = 8, PART_PRODUCTS = 256, BLOCK_WORDS = 256 };
+
+/* Geometry of a call that doesn't depend on its data. rows: output rows a piece; samples: of a piece (more than one only with all rows). */
+struct walk {
+    const struct conv *c;
+    int words;                                   /* of a pixel */
+    int width, rows, samples, in_rows, row_parts, sample_parts, panel_parts;
+    int run_count, length;                       /* runs of a pixel's taps, and their words */
+    int vectors, panels;
+};
+
+static int in_rows_of(const struct conv *c, int rows) {
+    return (rows - 1) * c->stride_h + (c->size_h - 1) * c->dilation_h + 1;
+}
+
+static struct walk walk_make(const struct conv *c, int batch) {
+    struct walk w = {.c = c, .words = conv_parts(c->c, INT8_GROUP), .samples = 1};
+    w.width = (c->ow - 1) * c->stride_w + (c->size_w - 1) * c->dilation_w + 1;
+    int row_bytes = w.width * w.words * 4, most = conv_most(PIECE_BYTES / row_bytes, in_rows_of(c, 1));
+    w.rows = conv_least(c->oh, conv_most(1, (most - in_rows_of(c, 1)) / c->stride_h + 1));
+    w.rows = conv_parts(c->oh, conv_parts(c->oh, w.rows));
+    w.row_parts = conv_parts(c->oh, w.rows);
+    w.in_rows = in_rows_of(c, w.rows);
+    if (w.row_parts == 1) {
+        int by_bytes = PIECE_BYTES / (row_bytes * w.in_rows), by_pixels = conv_parts(PIECE_PIXELS, c->oh * c->ow);
+        w.samples = conv_least(batch, conv_most(by_bytes, by_pixels));
+    }
+    w.sample_parts = conv_parts(batch, w.samples);
+    int joined = c->dilation_w == 1;
+    w.run_count = c->size_h * (joined ? 1 : c->size_w);
+    w.length = w.words * (joined ? c->size_w : 1);
+    w.vectors = conv_parts(c->k, LANES);
+    w.panels = conv_parts(w.vectors, INT8_N);
+    int pieces = w.row_parts * w.sample_parts;
+    /* Filters are shared out where there are few pieces, though each part quantizes anew: only where it does enough with it. */
+    int worth = (int)fmin((double)c->k * c->size_h * c->size_w / PART_PRODUCTS, WORTH_PIECES / pieces);
+    w.panel_parts = conv_most(1, conv_least(w.panels, worth));
+    return w;
+}
+
+static int panel_begin(const struct walk *w, int panel) { return conv_part(w->vectors, w->panels, panel); }
+
+/* ---- packed: words, then a scale and a sum of weights for each filter, filters filled up to whole vectors ---- */
+
+static size_t word_count(const struct walk *w) {
+    return (size_t)w->vectors * LANES * (size_t)w->run_count * (size_t)w->length;
+}
+
+struct packed { int32_t *words; float *scales; int32_t *sums; };
+static struct packed packed_of(const struct walk *w, const void *packed) {
+    int32_t *words = (int32_t *)(uintptr_t)packed;
+    float *scales = (float *)(void *)(words + word_count(w));
+    return (struct packed){words, scales, (int32_t *)(void *)(scales + w->vectors * LANES)};
+}
+
+static size_t packed_bytes(const struct conv *c, int training) {
+    struct walk w = walk_make(c, 1);
+    (void)training;
+    return (word_count(&w) + 2 * (size_t)w.vectors * LANES) * 4;
+}
+
+struct pack { struct walk walk; const float *weight, *scale; struct packed to; };
+
+static float filter_scale(const float *weight, int count) {
+    float most = 0;
+    for (int i = 0; i < count; i++) {
+        most = fabsf(weight[i]) > most ? fabsf(weight[i]) : most;
+    }
+    return most > 0 ? most / 127 : 1;
+}
+
+/* Filter k: lane k of its panel's words. */
+static void pack_filter(const struct pack *p, int k) {
+    const struct walk *w = &p->walk;
+    const struct conv *c = w->c;
+    int taps = c->size_h * c->size_w, panel = 0;
+    while (panel_begin(w, panel + 1) * LANES <= k) {
+        panel++;
+    }
+    int first = panel_begin(w, panel), width = (panel_begin(w, panel + 1) - first) * LANES;
+    int32_t *to = p->to.words + (ptrdiff_t)first * LANES * w->run_count * w->length + (k - first * LANES);
+    const float *weight = p->weight + (ptrdiff_t)k * c->c * taps;
+    float unit = filter_scale(weight, c->c * taps);
+    int32_t sum = 0;
+    for (int t = 0; t < taps; t++) {
+        for (int word = 0; word < w->words; word++) {
+            int8_weight some[INT8_GROUP] = {0};
+            for (int i = 0; i < INT8_GROUP && word * INT8_GROUP + i < c->c; i++) {
+                some[i] = (int8_weight)lrintf(weight[(ptrdiff_t)(word * INT8_GROUP + i) * taps + t] / unit);
+                sum += some[i];
+            }
+            memcpy(to + (ptrdiff_t)(t * w->words + word) * width, some, 4);
+        }
+    }
+    p->to.scales[k] = unit * (p->scale != NULL ? p->scale[k] : 1);
+    p->to.sums[k] = sum;
+}
+
+static void pack_range(void *job, size_t begin, size_t end) {
+    for (size_t k = begin; k < end; k++) {
+        pack_filter(job, (int)k);
+    }
+}
+
+static void pack(const struct conv *c, const void *weight, const void *scale, int training, void *packed, struct threads *threads) {
+    struct pack job = {.walk = walk_make(c, 1), .weight = weight, .scale = scale};
+    (void)training;
+    memset(packed, 0, packed_bytes(c, 0));
+    job.to = packed_of(&job.walk, packed);
+    body_split(threads, (size_t)c->k, word_count(&job.walk), pack_range, &job);
+}
+
+/* ---- quantization ---- */
+
+/* A float becomes round(x * by) + zero, within low..high. */
+struct quantum { float by, unit, low, high; int zero; };
+
+static struct quantum quantum_of(const struct conv_call *call) {
+    float low = (float)call->x_low, high = (float)call->x_high, most = fmaxf(-low, high);
+    float top = low < 0 ? 127 : 255, unit = most > 0 ? most / top : 1;
+    return (struct quantum){1 / unit, unit, low < 0 ? -127 : 0, top, low < 0 && INT8_GROUP == 4 ? 128 : 0};
+}
+
+/* Adding and taking away 1.5 * 2^23 rounds to the nearest whole number, ties to even. A NaN becomes the least. */
+static void quantize(const struct quantum *q, const float *restrict x, size_t n, int8_input *restrict to) {
+    const float magic = 0x1.8p23f, by = q->by, low = q->low, high = q->high;
+    const int zero = q->zero;
+    for (size_t i = 0; i < n; i++) {
+        float v = x[i] * by;
+        v = v > low ? v : low;
+        v = v < high ? v : high;
+        to[i] = (int8_input)((int)((v + magic) - magic) + zero);
+    }
+}
+
+static void fill(const struct quantum *q, int8_input *to, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        to[i] = (int8_input)q->zero;
+    }
+}
+
+/* One row of `width` pixels from pixel `from` (negative: padding) of the map's row x; x NULL: all padding. */
+static void quantize_row(const struct walk *w, const struct quantum *q, const float *x, int from, int8_input *to) {
+    const struct conv *c = w->c;
+    size_t pixel = (size_t)w->words * INT8_GROUP, channels = (size_t)c->c;
+    int begin = conv_least(w->width, conv_most(0, -from)), end = x == NULL ? begin : conv_most(begin, conv_least(w->width, c->w - from));
+    fill(q, to, (size_t)begin * pixel);
+    if (pixel == channels && end > begin) {
+        quantize(q, x + (ptrdiff_t)(from + begin) * c->c, (size_t)(end - begin) * channels, to + (size_t)begin * pixel);
+    } else {
+        for (int i = begin; i < end; i++) {
+            quantize(q, x + (ptrdiff_t)(from + i) * c->c, channels, to + (size_t)i * pixel);
+            fill(q, to + (size_t)i * pixel + channels, pixel - channels);
+        }
+    }
+    fill(q, to + (size_t)end * pixel, (size_t)(w->width - end) * pixel);
+}
+
+/* ---- a piece ---- */
+
+/* What a thread's scratch is cut into. */
+enum { PART_X, PART_PIXELS, PART_RUNS, PART_SUMS, SCRATCH_PARTS };
+struct pass { struct walk walk; const struct conv_call *call; struct quantum quantum; struct packed packed; size_t each, sizes[SCRATCH_PARTS]; };
+struct piece { const struct pass *pass; int sample, samples, row, rows, pixel_count; int32_t *x, *pixels, *runs, *sums; };
+
+static size_t scratch_sizes(const struct walk *w, size_t sizes[SCRATCH_PARTS]) {
+    size_t pixels = (size_t)w->samples * (size_t)w->rows * (size_t)w->c->ow, sum = 0;
+    sizes[PART_X] = (size_t)w->samples * (size_t)w->in_rows * (size_t)w->width * (size_t)w->words * 4;
+    sizes[PART_PIXELS] = pixels * 4;
+    sizes[PART_RUNS] = (size_t)w->run_count * 4;
+    sizes[PART_SUMS] = pixels * INT8_N * LANES * 4;
+    for (int i = 0; i < SCRATCH_PARTS; i++) {
+        sum += sizes[i] = conv_align(sizes[i]);
+    }
+    return sum;
+}
+
+static void scratch_take(struct piece *p, const size_t sizes[SCRATCH_PARTS], char *scratch) {
+    int32_t **const parts[SCRATCH_PARTS] = {&p->x, &p->pixels, &p->runs, &p->sums};
+    for (int i = 0; i < SCRATCH_PARTS; scratch += sizes[i++]) {
+        *parts[i] = (int32_t *)(void *)scratch;
+    }
+}
+
+static void piece_input(const struct piece *p) {
+    const struct walk *w = &p->pass->walk;
+    const struct conv *c = w->c;
+    int rows = in_rows_of(c, p->rows), from = p->row * c->stride_h - c->pad_top;
+    for (int s = 0; s < p->samples; s++) {
+        const float *map = (const float *)p->pass->call->x + (ptrdiff_t)(p->sample + s) * c->h * c->w * c->c;
+        for (int r = 0; r < rows; r++) {
+            int at = from + r, inside = at >= 0 && at < c->h;
+            int8_input *to = (int8_input *)(void *)(p->x + (ptrdiff_t)(s * w->in_rows + r) * w->width * w->words);
+            quantize_row(w, &p->pass->quantum, inside ? map + (ptrdiff_t)at * c->w * c->c : NULL, -c->pad_left, to);
+        }
+    }
+}
+
+static void piece_lists(struct piece *p) {
+    const struct walk *w = &p->pass->walk;
+    const struct conv *c = w->c;
+    for (int s = 0; s < p->samples; s++) {
+        for (int i = 0; i < p->rows * c->ow; i++) {
+            p->pixels[p->pixel_count++] = ((s * w->in_rows + i / c->ow * c->stride_h) * w->width + i % c->ow * c->stride_w) * w->words;
+        }
+    }
+    for (int i = 0; i < w->run_count; i++) {
+        int across = w->run_count / c->size_h;
+        p->runs[i] = (i / across * c->dilation_h * w->width + i % across * c->dilation_w) * w->words;
+    }
+}
+
+/* A row of sums, by the filters from `first`, -> floats at y. */
+static void store_row(const struct pass *pass, const int32_t *sum, int first, int columns, float *y) {
+    const float *bias = pass->call->bias;
+    enum activation activation = pass->call->activation;
+    const vec_int zeros = {0}, negative = activation == ACT_RELU ? ~zeros : zeros;
+    for (int i = 0; i < columns; i += LANES) {
+        int n = conv_least(LANES, columns - i);
+        vec scale, add = {0};
+        vec_int s, less;
+        memcpy(&s, sum + i, sizeof s);
+        memcpy(&less, pass->packed.sums + first + i, sizeof less);
+        vec_load_reals(&scale, pass->packed.scales + first + i);
+        if (bias != NULL) {
+            conv_load(&add, bias + first + i, n);
+        }
+        vec v = __builtin_convertvector(s - pass->quantum.zero * less, vec) * (scale * pass->quantum.unit) + add;
+        v = (vec)((vec_int)v & ~((v < 0) & negative));
+        vec_store_n(y + i, &v, (size_t)n);
+    }
+    if (activation != ACT_RELU && activation != ACT_LINEAR) {
+        K(activate_reals)(activation, y, (size_t)columns);
+    }
+}
+
+static void store(const struct piece *p, int first, int width) {
+    const struct pass *pass = p->pass;
+    const struct conv *c = pass->walk.c;
+    int columns = conv_least(width, c->k - first), per_sample = p->rows * c->ow;
+    for (int s = 0; s < p->samples; s++) {
+        float *y = (float *)pass->call->y + ((ptrdiff_t)(p->sample + s) * c->oh + p->row) * c->ow * c->k + first;
+        for (int i = 0; i < per_sample; i++) {
+            store_row(pass, p->sums + (ptrdiff_t)(s * per_sample + i) * width, first, columns, y + (ptrdiff_t)i * c->k);
+        }
+    }
+}
+
+/* All pixels by `count` runs, from word `from` to `to` of each, of the panel. */
+static void piece_block(const struct piece *p, const int32_t *words, int vectors, int run, int count, int from, int to) {
+    const struct walk *w = &p->pass->walk;
+    int parts = conv_parts(p->pixel_count, INT8_R), width = vectors * LANES;
+    for (int part = 0; part < parts; part++) {
+        int pixel = conv_part(p->pixel_count, parts, part), pixels = conv_part(p->pixel_count, parts, part + 1) - pixel;
+        struct int8_tile t = {
+            .x = p->x + from, .w = words + ((ptrdiff_t)run * w->length + from) * width, .pixels = p->pixels + pixel, .runs = p->runs + run,
+            .run_count = count, .length = to - from, .first = run == 0 && from == 0, .sum = p->sums + (ptrdiff_t)pixel * width,
+        };
+        K(int8_tiles)[pixels - 1][vectors - 1](&t);
+    }
+}
+
+/* A few of the panel's words at a time, which stay near while all pixels pass by: some short runs, or a part of a long one. */
+static void piece_panel(const struct piece *p, int panel) {
+    const struct walk *w = &p->pass->walk;
+    int first = panel_begin(w, panel), vectors = panel_begin(w, panel + 1) - first, parts = conv_parts(w->length, BLOCK_WORDS);
+    int runs = conv_most(1, BLOCK_WORDS / w->length), blocks = conv_parts(w->run_count, runs);
+    const int32_t *words = p->pass->packed.words + (ptrdiff_t)first * LANES * w->run_count * w->length;
+    for (int block = 0; block < blocks; block++) {
+        int run = conv_part(w->run_count, blocks, block), count = conv_part(w->run_count, blocks, block + 1) - run;
+        for (int part = 0; part < parts; part++) {
+            piece_block(p, words, vectors, run, count, conv_part(w->length, parts, part), conv_part(w->length, parts, part + 1));
+        }
+    }
+    store(p, first * LANES, vectors * LANES);
+}
+
+static void piece_run(void *arg, int number, int thread) {
+    const struct pass *pass = arg;
+    const struct walk *w = &pass->walk;
+    int part = number % w->panel_parts, rows = number / w->panel_parts % w->row_parts, samples = number / w->panel_parts / w->row_parts;
+    struct piece p = {.pass = pass, .sample = samples * w->samples, .row = rows * w->rows};
+    p.samples = conv_least(w->samples, pass->call->batch - p.sample);
+    p.rows = conv_least(w->rows, w->c->oh - p.row);
+    scratch_take(&p, pass->sizes, (char *)pass->call->scratch + (size_t)thread * pass->each);
+    piece_input(&p);
+    piece_lists(&p);
+    for (int panel = conv_part(w->panels, w->panel_parts, part); panel < conv_part(w->panels, w->panel_parts, part + 1); panel++) {
+        piece_panel(&p, panel);
+    }
+}
+
+static void forward(const struct conv_call *call) {
+    struct pass pass = {.walk = walk_make(call->conv, call->batch), .call = call, .quantum = quantum_of(call)};
+    pass.packed = packed_of(&pass.walk, call->packed);
+    pass.each = scratch_sizes(&pass.walk, pass.sizes);
+    threads_run(call->threads, pass.walk.sample_parts * pass.walk.row_parts * pass.walk.panel_parts, piece_run, &pass);
+}
+
+static size_t scratch_bytes(const struct conv *c, int batch, int training, int threads) {
+    struct walk w = walk_make(c, batch);   /* pieces of a smaller batch are not larger */
+    size_t sizes[SCRATCH_PARTS];
+    (void)training;
+    return scratch_sizes(&w, sizes) * (size_t)threads;
+}
+
+/* Sums must fit into int32, and the layer be wide enough to be worth the conversions. */
+static int supports(const struct conv *c, int batch, int training) {
+    enum { LEAST_CHANNELS = 8, LEAST_FILTERS = 16, LEAST_PRODUCTS = 128, MOST_PRODUCTS = INT32_MAX / (255 * 128) };
+    double products = (double)c->c * c->size_h * c->size_w, words = (double)conv_parts(c->c, INT8_GROUP) * ((double)(c->ow - 1) * c->stride_w + c->size_w * c->dilation_w);
+    (void)batch;
+    return !training && c->groups == 1 && c->c >= LEAST_CHANNELS && c->k >= LEAST_FILTERS && products >= LEAST_PRODUCTS && products <= MOST_PRODUCTS && words < 1e6;
+}
+
+const struct conv_kernel K(conv_int8) = {
+    "int8", LAYOUT_NHWC, supports, packed_bytes, scratch_bytes, pack, forward, NULL, NULL,
+};
+#endif

@@ -1,0 +1,74 @@
+/* conv_int8: the innermost loops, as in conv_nhwc_tile.c but of whole numbers. */
+#include "kernels/body/conv_int8.h"
+
+#if defined(ELEM_f32)
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+/* sum += the products of x's word, the same in all lanes, with w's. */
+INLINE void dot(vec_int *sum, int32_t x, const int32_t *w) {
+#if defined(ISA_vnni) && defined(__AVX512VNNI__)
+    *sum = (vec_int)_mm512_dpbusd_epi32((__m512i)*sum, _mm512_set1_epi32(x), _mm512_loadu_si512(w));
+#elif defined(ISA_vnni)
+    for (int l = 0; l < LANES; l++) {   /* the same in any other code: what its tests run where there is no VNNI */
+        for (int i = 0; i < 4; i++) {
+            (*sum)[l] += (int32_t)((uint32_t)x >> 8 * i & 255) * (int8_t)((uint32_t)w[l] >> 8 * i & 255);
+        }
+    }
+#elif defined(__AVX512BW__)
+    *sum += (vec_int)_mm512_madd_epi16(_mm512_set1_epi32(x), _mm512_loadu_si512(w));
+#elif defined(__AVX2__) && LANES == 8
+    *sum += (vec_int)_mm256_madd_epi16(_mm256_set1_epi32(x), _mm256_loadu_si256((const __m256i *)(const void *)w));
+#else
+    for (int l = 0; l < LANES; l++) {
+        (*sum)[l] += (int16_t)(x & 0xffff) * (int16_t)(w[l] & 0xffff) + (x >> 16) * (w[l] >> 16);
+    }
+#endif
+}
+
+INLINE void tile(const int R, const int N, const struct int8_tile *t) {
+    vec_int sum[CONV_SUMS];
+    const int32_t *w = t->w, *x[INT8_R];
+    int32_t *to = t->sum;
+    UNROLL for (int i = 0; i < R * N; i++) {
+        sum[i] = (vec_int){0};
+    }
+    if (!t->first) {
+        UNROLL for (int i = 0; i < R * N; i++) {
+            memcpy(&sum[i], to + i * LANES, sizeof *sum);
+        }
+    }
+    for (int i = 0; i < t->run_count; i++) {
+        UNROLL for (int r = 0; r < R; r++) {
+            x[r] = t->x + t->pixels[r] + t->runs[i];
+        }
+        for (ptrdiff_t k = 0, length = t->length; k < length; k++, w += N * LANES) {
+            UNROLL for (int s = 0; s < R * N; s++) {
+                dot(&sum[s], x[s / N][k], w + s % N * LANES);
+            }
+        }
+    }
+    UNROLL for (int i = 0; i < R * N; i++) {
+        memcpy(to + i * LANES, &sum[i], sizeof *sum);
+    }
+}
+
+#define TILE(r, n) static void tile_##r##_##n(const struct int8_tile *t) { tile(r, n, t); }
+#define TILE_NAME(r, n) tile_##r##_##n,
+#define UPTO_2(what, r) what(r, 1) what(r, 2)
+#define UPTO_3(what, r) UPTO_2(what, r) what(r, 3)
+
+#if CONV_SUMS == 24
+#define EACH(one) one(UPTO_3, 1) one(UPTO_3, 2) one(UPTO_3, 3) one(UPTO_3, 4) one(UPTO_3, 5) one(UPTO_3, 6) one(UPTO_3, 7) one(UPTO_3, 8)
+#elif CONV_SUMS == 12
+#define EACH(one) one(UPTO_2, 1) one(UPTO_2, 2) one(UPTO_2, 3) one(UPTO_2, 4) one(UPTO_2, 5) one(UPTO_2, 6)
+#else
+#define EACH(one) one(UPTO_2, 1) one(UPTO_2, 2) one(UPTO_2, 3)
+#endif
+
+#define DEFINE(upto, r) upto(TILE, r)
+#define TILE_ROW(upto, r) {upto(TILE_NAME, r)},
+EACH(DEFINE)
+int8_tile_work *const K(int8_tiles)[INT8_R][INT8_N] = {EACH(TILE_ROW)};
+#endif

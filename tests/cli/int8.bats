@@ -1,0 +1,96 @@
+#!/usr/bin/env bats
+# --precision int8: predictions of 8-bit products after a look at training pictures.
+load helpers
+
+# Wide enough that its layers are worth 8-bit products, on pictures that are not all alike.
+setup_file() {
+    cat >"$BATS_FILE_TMPDIR/wide.cfg" <<'END'
+[net]
+width=16
+height=16
+channels=3
+batch=16
+epochs=6
+learning_rate=0.02
+seed=1
+[data]
+source=synthetic
+count=400
+classes=4
+mean=0.5
+std=0.25
+[convolutional]
+filters=16
+size=3
+padding=same
+batch_normalize=1
+activation=relu
+[convolutional]
+name=second
+filters=32
+size=3
+stride=2
+padding=same
+batch_normalize=1
+activation=gelu
+[convolutional]
+filters=32
+size=3
+padding=same
+activation=relu
+[avgpool]
+size=2
+stride=2
+[connected]
+name=fc
+output=16
+activation=relu
+[connected]
+output=4
+activation=linear
+[softmax]
+END
+    "$DLCLI" train "$BATS_FILE_TMPDIR/wide.cfg" -q -o "$BATS_FILE_TMPDIR/run" --threads 2
+}
+
+wide() { echo "$BATS_FILE_TMPDIR/run/best.safetensors"; }
+
+top1() { dlcli test "$(wide)" --json "$@" | jq .top1; }
+
+@test "8-bit products tell what float32 does" {
+    run -0 dlcli bench "$(wide)" --infer --batch 4 --repeat 1 --precision int8 --json
+    holds '.precision == "int8" and ([.layers[] | select(.implementation == "int8")] | length) == 3'
+    fp32=$(top1)
+    int8=$(top1 --precision int8)
+    jq -en "$fp32 > 0.5 and ($fp32 - $int8) <= 0.02"
+}
+
+@test "the same bits for 1, 2 and 7 threads, whatever the batch" {
+    for threads in 1 2 7; do
+        dlcli predict "$PICTURES"/*.png -m "$(wide)" --precision int8 --threads $threads --output "$threads.npy" >"$threads"
+    done
+    cmp 1.npy 2.npy
+    cmp 1.npy 7.npy
+    cmp 1 7
+}
+
+@test "it is near float32, and not the same" {
+    dlcli predict "$PICTURES"/*.png -m "$(wide)" --output fp32.npy --json >fp32
+    dlcli predict "$PICTURES"/*.png -m "$(wide)" --output int8.npy --json --precision int8 >int8
+    run -1 cmp -s fp32.npy int8.npy
+    jq -es '[.[0].top[0].probability, .[1].top[0].probability] | (.[0] - .[1]) | fabs < 0.05' <(head -1 fp32) <(head -1 int8)
+}
+
+@test "what is trained is not of 8 bits" {
+    run -2 --separate-stderr dlcli train "$SMALL" -o run --precision int8
+    says '--precision int8: want fp32 or bf16'
+    [ ! -e run ]
+    run -2 --separate-stderr dlcli bench "$SMALL" --train --precision int8
+    says '--precision int8: want fp32 or bf16'
+}
+
+@test "without its training pictures a model is not calibrated" {
+    run -2 --separate-stderr dlcli predict "$PICTURES/cat.png" -m "$(wide)" --precision int8 --set data.source=mnist --set data.path=nowhere
+    says 'nowhere'
+    says '--precision int8 looks at training pictures first'
+}

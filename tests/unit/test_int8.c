@@ -1,0 +1,224 @@
+/* Convolutions of 8-bit numbers against the same sums in whole numbers, written down here, over a grid of shapes; VNNI's instruction in C where the
+ * processor has none ("emulated": see the Makefile); the same bits from any team. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "base/threads.h"
+#include "kernels/kernels.h"
+
+extern const struct conv_kernel conv_int8_base_f32;
+#if defined(__x86_64__)
+extern const struct conv_kernel conv_int8_avx2_f32, conv_int8_avx512_f32, conv_int8_vnni_f32, conv_int8_emulated_f32, conv_int8_emulatedvnni_f32;
+#endif
+
+struct way { const char *name; const struct conv_kernel *kernel; int can; };
+enum { MOST_WAYS = 8 };
+
+static int ways_list(struct way *ways) {
+    int n = 0;
+    ways[n++] = (struct way){"base", &conv_int8_base_f32, 1};
+#if defined(__x86_64__)
+    ways[n++] = (struct way){"avx2", &conv_int8_avx2_f32, cpu_can(ISA_AVX2)};
+    ways[n++] = (struct way){"avx512", &conv_int8_avx512_f32, cpu_can(ISA_AVX512)};
+    ways[n++] = (struct way){"vnni", &conv_int8_vnni_f32, cpu_has_vnni()};
+    ways[n++] = (struct way){"emulated avx512", &conv_int8_emulated_f32, cpu_can(ISA_AVX2)};
+    ways[n++] = (struct way){"emulated vnni", &conv_int8_emulatedvnni_f32, cpu_can(ISA_AVX2)};
+#endif
+    return n;
+}
+
+struct shape { const char *name; int batch; float low, high; enum activation activation; int biased, scaled; struct conv conv; };
+
+/* c, h, w, k, oh, ow, size_h, size_w, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, groups */
+static const struct shape shapes[] = {
+    {"3x3 padded", 2, 0, 1, ACT_RELU, 1, 1, {16, 12, 12, 32, 12, 12, 3, 3, 1, 1, 1, 1, 1, 1, 1}},
+    {"3x3 padded, signed", 2, -1, 1, ACT_LINEAR, 1, 0, {16, 12, 12, 32, 12, 12, 3, 3, 1, 1, 1, 1, 1, 1, 1}},
+    {"odd channels, signed", 3, -1, 0.7f, ACT_GELU, 0, 1, {9, 7, 5, 19, 7, 5, 3, 3, 1, 1, 1, 1, 1, 1, 1}},
+    {"odd channels", 3, 0, 0.5f, ACT_LEAKY, 1, 1, {11, 7, 5, 50, 7, 5, 3, 3, 1, 1, 1, 1, 1, 1, 1}},
+    {"5x5, stride 2, uneven padding", 2, 0, 1, ACT_RELU, 1, 0, {8, 15, 14, 18, 8, 7, 5, 5, 2, 2, 2, 1, 1, 1, 1}},
+    {"dilation 2 and 3, signed", 2, -1, 1, ACT_RELU, 1, 0, {8, 19, 17, 17, 15, 11, 3, 3, 1, 1, 0, 0, 2, 3, 1}},
+    {"dilation across alone, padded", 2, -1, 1, ACT_LINEAR, 1, 0, {8, 6, 17, 17, 6, 17, 3, 3, 1, 1, 1, 2, 1, 2, 1}},
+    {"1x1, stride 2", 2, 0, 1, ACT_RELU, 1, 1, {24, 9, 9, 50, 5, 5, 1, 1, 2, 2, 0, 0, 1, 1, 1}},
+    {"connected", 33, -1, 1, ACT_LINEAR, 1, 0, {130, 1, 1, 45, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1, 1}},
+    {"connected, one sample, long", 1, 0, 1, ACT_LINEAR, 1, 0, {3000, 1, 1, 100, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1, 1}},
+    {"padding larger than the kernel", 2, -1, 1, ACT_LINEAR, 0, 0, {8, 4, 4, 16, 8, 8, 3, 3, 1, 1, 3, 3, 1, 1, 1}},
+    {"many channels, small maps", 5, 0, 1, ACT_RELU, 1, 1, {260, 3, 3, 130, 3, 3, 3, 3, 1, 1, 1, 1, 1, 1, 1}},
+    {"rows in several pieces", 1, -1, 1, ACT_RELU, 1, 0, {64, 40, 40, 16, 40, 40, 3, 3, 1, 1, 1, 1, 1, 1, 1}},
+};
+
+static float next(uint64_t *state) {
+    *state = *state * 6364136223846793005u + 1442695040888963407u;
+    return (float)(int32_t)(*state >> 33) / (float)(1 << 30) - 1;
+}
+
+struct known { const struct shape *s; size_t xs, ys, ws; float *x, *w, *bias, *scale; double *y; };
+
+/* x in NHWC; some beyond the span, which are cut off, and some below 0 where it has none. */
+static struct known known_make(const struct shape *s) {
+    const struct conv *c = &s->conv;
+    struct known k = {.s = s, .xs = (size_t)s->batch * (size_t)(c->c * c->h * c->w), .ys = (size_t)s->batch * (size_t)(c->k * c->oh * c->ow),
+                      .ws = (size_t)c->k * (size_t)(c->c * c->size_h * c->size_w)};
+    uint64_t state = 7;
+    k.x = mem_need(k.xs, sizeof *k.x), k.w = mem_need(k.ws, sizeof *k.w), k.y = mem_need(k.ys, sizeof *k.y);
+    k.bias = mem_need((size_t)c->k, sizeof *k.bias), k.scale = mem_need((size_t)c->k, sizeof *k.scale);
+    for (size_t i = 0; i < k.xs; i++) k.x[i] = 1.1f * next(&state);
+    for (size_t i = 0; i < k.ws; i++) k.w[i] = next(&state);
+    for (int i = 0; i < c->k; i++) k.bias[i] = next(&state), k.scale[i] = 2 + next(&state);
+    return k;
+}
+
+static void known_free(struct known *k) {
+    void *all[] = {k->x, k->w, k->y, k->bias, k->scale};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
+}
+
+static double filter_unit(const struct known *k, int filter) {
+    size_t count = k->ws / (size_t)k->s->conv.k;
+    float most = 0;
+    for (size_t i = 0; i < count; i++) most = fmaxf(most, fabsf(k->w[(size_t)filter * count + i]));
+    return (double)(most / 127);
+}
+
+static long quantized_x(const struct shape *s, float x) {
+    float top = s->low < 0 ? 127 : 255, unit = fmaxf(-s->low, s->high) / top, v = x * (1 / unit);
+    v = fmaxf(v, s->low < 0 ? -127 : 0);
+    return lrintf(fminf(v, top));
+}
+
+static double activate(enum activation a, double v) {
+    return a == ACT_RELU ? fmax(v, 0) : a == ACT_LEAKY ? (v > 0 ? v : 0.1 * v) : a == ACT_GELU ? 0.5 * v * (1 + erf(v / sqrt(2))) : v;
+}
+
+static double sum_at(const struct known *k, int n, int filter, int oy, int ox, double unit) {
+    const struct conv *c = &k->s->conv;
+    long sum = 0;
+    for (int i = 0; i < c->c; i++)
+    for (int r = 0; r < c->size_h; r++)
+    for (int q = 0; q < c->size_w; q++) {
+        int y = oy * c->stride_h - c->pad_top + r * c->dilation_h, x = ox * c->stride_w - c->pad_left + q * c->dilation_w;
+        if (y >= 0 && y < c->h && x >= 0 && x < c->w) {
+            float w = k->w[((size_t)(filter * c->c + i) * (size_t)c->size_h + (size_t)r) * (size_t)c->size_w + (size_t)q];
+            sum += lrintf(w / (float)unit) * quantized_x(k->s, k->x[((size_t)(n * c->h + y) * (size_t)c->w + (size_t)x) * (size_t)c->c + (size_t)i]);
+        }
+    }
+    return (double)sum;
+}
+
+static void known_fill(struct known *k) {
+    const struct conv *c = &k->s->conv;
+    double top = k->s->low < 0 ? 127 : 255, x_unit = (double)fmaxf(-k->s->low, k->s->high) / top;
+    for (size_t i = 0; i < k->ys; i++) {
+        int filter = (int)(i % (size_t)c->k), at = (int)(i / (size_t)c->k), n = at / (c->oh * c->ow), unit_at = at % (c->oh * c->ow);
+        double unit = filter_unit(k, filter), v = sum_at(k, n, filter, unit_at / c->ow, unit_at % c->ow, unit) * unit * x_unit;
+        v = v * (k->s->scaled ? (double)k->scale[filter] : 1) + (k->s->biased ? (double)k->bias[filter] : 0);
+        k->y[i] = activate(k->s->activation, v);
+    }
+}
+
+/* What the kernel makes of it, with guards behind everything it writes to. */
+static float *computed(const struct known *k, const struct conv_kernel *kernel, int team) {
+    const struct conv *c = &k->s->conv;
+    enum { GUARD = 64 };
+    struct err err = {0};
+    struct threads *threads = threads_make(team, &err);
+    size_t packed = kernel->packed_bytes(c, 0), scratch = kernel->scratch_bytes(c, k->s->batch, 0, team);
+    char *p = mem_aligned(packed + GUARD), *s = mem_aligned(scratch + GUARD);
+    float *y = mem_aligned(k->ys * sizeof *y + GUARD);
+    memset(p + packed, 0x5a, GUARD), memset(s + scratch, 0x5a, GUARD), memset(y + k->ys, 0x5a, GUARD);
+    kernel->pack(c, k->w, k->s->scaled ? k->scale : NULL, 0, p, threads);
+    struct conv_call call = {
+        .conv = c, .threads = threads, .batch = k->s->batch, .x = k->x, .weight = k->w, .packed = p, .bias = k->s->biased ? k->bias : NULL, .y = y,
+        .x_low = (double)k->s->low, .x_high = (double)k->s->high, .activation = k->s->activation, .scratch = s,
+    };
+    kernel->forward(&call);
+    for (int i = 0; i < GUARD; i++) {
+        assert_int_equal(p[packed + (size_t)i], 0x5a);
+        assert_int_equal(s[scratch + (size_t)i], 0x5a);
+        assert_int_equal(((char *)(y + k->ys))[i], 0x5a);
+    }
+    free(p);
+    free(s);
+    threads_free(threads);
+    return y;
+}
+
+static void equal_whole_numbers(void **state) {
+    (void)state;
+    struct way ways[MOST_WAYS];
+    int count = ways_list(ways);
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        struct known k = known_make(&shapes[i]);
+        known_fill(&k);
+        for (int way = 0; way < count; way++) {
+            if (!ways[way].can) {
+                continue;
+            }
+            float *y = computed(&k, ways[way].kernel, 1);
+            double error = 0, most = 0;
+            for (size_t at = 0; at < k.ys; at++) {
+                error = fmax(error, fabs((double)y[at] - k.y[at]));
+                most = fmax(most, fabs(k.y[at]));
+            }
+            if (!(error <= 1e-5 * most)) {
+                fail_msg("%s, %s: error %g of %g", shapes[i].name, ways[way].name, error, most);
+            }
+            free(y);
+        }
+        known_free(&k);
+    }
+    for (int way = 0; way < count; way++) {
+        if (!ways[way].can) {
+            printf("skipped: this processor has no %s\n", ways[way].name);
+        }
+    }
+}
+
+static void any_team(void **state) {
+    (void)state;
+    struct way ways[MOST_WAYS];
+    int count = ways_list(ways);
+    static const int teams[] = {2, 7};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        struct known k = known_make(&shapes[i]);
+        for (int way = 0; way < count; way++) {
+            float *one = ways[way].can ? computed(&k, ways[way].kernel, 1) : NULL;
+            for (int t = 0; one != NULL && t < 2; t++) {
+                float *other = computed(&k, ways[way].kernel, teams[t]);
+                assert_memory_equal(one, other, k.ys * sizeof *one);
+                free(other);
+            }
+            free(one);
+        }
+        known_free(&k);
+    }
+}
+
+static void what_cannot_be(void **state) {
+    (void)state;
+    const struct conv_kernel *const *ways = kernels_int8(ISA_BASE, 0);
+    assert_ptr_equal(ways[0], &conv_int8_base_f32);
+    assert_ptr_equal(kernels_int8(ISA_AVX2, 1)[0], &conv_int8_base_f32);
+    struct conv c = shapes[0].conv;
+    assert_true(ways[0]->supports(&c, 8, 0));
+    assert_false(ways[0]->supports(&c, 8, 1));   /* nothing is trained so */
+    c.groups = 2;
+    assert_false(ways[0]->supports(&c, 8, 0));
+    c = (struct conv){.c = 100000, .h = 1, .w = 1, .k = 16, .oh = 1, .ow = 1, .size_h = 1, .size_w = 1, .stride_h = 1, .stride_w = 1,
+                      .dilation_h = 1, .dilation_w = 1, .groups = 1};
+    assert_false(ways[0]->supports(&c, 8, 0));   /* its sums could leave int32 */
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(equal_whole_numbers), cmocka_unit_test(any_team), cmocka_unit_test(what_cannot_be),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
