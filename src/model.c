@@ -110,7 +110,9 @@ int model_open(struct model *model, const char *path, const struct model_options
 }
 
 int model_plan(struct model *model, const struct plan_options *options, uint64_t seed, struct err *err) {
-    if (plan_make(&model->plan, &model->graph, options, err) != 0) {
+    struct plan_options first = *options;
+    first.batch = options->quantize == QUANTIZE_NOT ? options->batch : QUANTIZE_BATCH;
+    if (plan_make(&model->plan, &model->graph, &first, err) != 0) {
         return -1;
     }
     model->planned = 1;
@@ -125,7 +127,7 @@ int model_plan(struct model *model, const struct plan_options *options, uint64_t
     model->has_file = 0;
     struct exec exec = model_exec(model, NULL);
     run_pack(&model->plan, &exec);
-    return options->calibration == CALIBRATE_NOT ? 0 : quantize_model(model, options, seed, err);
+    return options->quantize == QUANTIZE_NOT ? 0 : quantize_model(model, options, seed, err);
 }
 
 void model_set_classes(struct model *model, char *const *classes, int count) {

@@ -29,7 +29,7 @@ struct model_options {
 /* Reads config and graph (and the tensors). Says STATUS_REFUSED sentences. model_close either way. */
 int model_open(struct model *model, const char *path, const struct model_options *options, struct err *err);
 /* Makes the plan, fills it from the file's tensors (else, or where they are partial, with starting values from the
- * seed) and packs it; where options->calibration asks for it, of 8-bit products (quantize.h). The tensors read are freed. */
+ * seed) and packs it; where options->quantize asks for it, of 8-bit products (quantize.h). The tensors read are freed. */
 int model_plan(struct model *model, const struct plan_options *options, uint64_t seed, struct err *err);
 /* Sets the names of the classes (copied; count 0: there are none). */
 void model_set_classes(struct model *model, char *const *classes, int count);

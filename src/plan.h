@@ -82,7 +82,7 @@ struct plan {
 };
 
 /* Spans for 8-bit products (quantize.h): none; of training pictures that [data] names; of noise such as bench makes. */
-enum calibration { CALIBRATE_NOT, CALIBRATE_DATA, CALIBRATE_NOISE };
+enum quantize { QUANTIZE_NOT, QUANTIZE_BY_DATA, QUANTIZE_BY_NOISE };
 
 struct plan_options {
     enum isa isa; int ref_only;
@@ -91,7 +91,7 @@ struct plan_options {
     int batch, training, threads;
     int keep_layer;             /* a layer whose output must survive the forward pass (predict --layer), else -1 */
     int keep_all;               /* no reuse at all: every value survives (tests, check) */
-    enum calibration calibration;   /* what model_plan does to know the spans */
+    enum quantize quantize;         /* what model_plan does to know the spans */
 };
 
 /* -1 with a sentence where memory can't be had. Parameters are zero until plan_init or a checkpoint fills them. */

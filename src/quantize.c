@@ -63,9 +63,8 @@ static int watch_loader(struct model *model, struct watching *w, struct exec *ex
         if (batch == NULL) {
             break;
         }
-        int count = batch->count < QUANTIZE_SAMPLES - seen || batch->count * 2 > QUANTIZE_SAMPLES ? batch->count : QUANTIZE_SAMPLES - seen;
-        watch(model, w, exec, count, batch->input);
-        seen += count;
+        watch(model, w, exec, batch->count, batch->input);
+        seen += batch->count;
     }
     return 0;
 }
@@ -98,7 +97,7 @@ static int calibrate(struct model *model, const struct plan_options *options, ui
     }
     struct exec exec = model_exec(model, team);
     struct watching w = {.spans = spans};
-    int bad = (options->calibration == CALIBRATE_NOISE ? watch_noise : watch_data)(model, &w, &exec, seed, err);
+    int bad = (options->quantize == QUANTIZE_BY_NOISE ? watch_noise : watch_data)(model, &w, &exec, seed, err);
     for (int i = 0; i < model->graph.node_count && w.batches > 0; i++) {
         spans[i].low /= (float)w.batches;
         spans[i].high /= (float)w.batches;

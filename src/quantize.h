@@ -6,10 +6,11 @@
 
 #include "model.h"
 
-enum { QUANTIZE_SAMPLES = 256 };     /* pictures that are watched, drawn by the seed */
+/* Pictures that are watched, drawn by the seed; the batch that they are watched in, the same for any plan's, so that its predictions are too. */
+enum { QUANTIZE_SAMPLES = 256, QUANTIZE_BATCH = 32 };
 
-/* model is planned in float32, without training; its plan is replaced by one with 8-bit products, its values the same. options: as for model_plan;
- * options->calibration says what is watched. -1 with a sentence where the training data isn't there, or memory. */
+/* model is planned in float32 for QUANTIZE_BATCH, without training; its plan is replaced by one with 8-bit products, its values the same. options: as for model_plan;
+ * options->quantize says what is watched. -1 with a sentence where the training data isn't there, or memory. */
 int quantize_model(struct model *model, const struct plan_options *options, uint64_t seed, struct err *err);
 
 #endif

@@ -138,7 +138,7 @@ static int prepare(struct bench *b, struct err *err) {
     b->repeat = (int)flags_int(args, "repeat", 15);
     struct plan_options options = context_plan(context, b->batch, b->train);
     if (context->int8 && b->train) return err_add(err, STATUS_REFUSED, "--precision int8: want fp32 or bf16 where something is trained");
-    if (context->int8 && !flags_text(args, "data")) options.calibration = CALIBRATE_NOISE;
+    if (context->int8 && !flags_text(args, "data")) options.quantize = QUANTIZE_BY_NOISE;
     if (model_plan(&b->model, &options, context->seed, err) || !context_team(context, err) || open_data(b, err)) return -1;
     if (b->train && optimizer_make(&b->optimizer, b->model.graph.net, &b->model.plan, err)) return -1;
     size_t cells = (size_t)b->model.plan.op_count * (size_t)b->repeat;

@@ -43,7 +43,7 @@ int context_model(struct context *context, const char *path, struct model *model
 
 struct plan_options context_plan(const struct context *context, int batch, int training) {
     return (struct plan_options){.isa = context->isa, .ref_only = context->ref_only, .dtype = context->precision, .batch = batch, .training = training,
-        .threads = context->threads_wanted, .keep_layer = -1, .calibration = context->int8 ? CALIBRATE_DATA : CALIBRATE_NOT};
+        .threads = context->threads_wanted, .keep_layer = -1, .quantize = context->int8 ? QUANTIZE_BY_DATA : QUANTIZE_NOT};
 }
 
 int context_operands(const struct context *context, size_t least, size_t most, const char *what, struct err *err) {

@@ -156,6 +156,7 @@ load helpers
 
 @test "--precision bf16 trains too" {
     run -0 --separate-stderr dlcli train "$SMALL" -q -o run --epochs 2 --precision bf16 --json
+    says '--precision bf16 is emulated'
     output=$(jq -s . <<<"$output")
     holds '.[0].precision == "bf16" and (.[-1].event == "done")'
 }
