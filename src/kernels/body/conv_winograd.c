@@ -155,9 +155,7 @@ static real *block_v(const struct pass *p, int block) {
 static void input_tile(const struct pass *p, int tile, int i, real *v) {
     struct wino_tile t = tile_at(p, &p->in_tile, tile, p->pad_h, p->pad_w);
     const elem *x = p->in + (ptrdiff_t)(tile / p->tiles_each) * t.h * t.w * t.channels;
-    for (int c = 0; c < p->in_c; c += LANES) {
-        K(wino_input)(&t, x + c, (size_t)conv_least(LANES, p->in_c - c), v + i * p->in_width + c, p->v_step);
-    }
+    K(wino_input)(&t, x, (size_t)p->in_c, v + i * p->in_width, p->v_step);
 }
 
 static void input_range(void *job, size_t begin, size_t end) {
@@ -196,15 +194,8 @@ static void output_panel(const struct part *part, int i, int panel) {
     struct wino_tile t = tile_at(p, &p->out_tile, tile, 0, 0);
     elem *y = p->out + (ptrdiff_t)(tile / p->tiles_each) * t.h * t.w * t.channels;
     const real *m = part->m + (ptrdiff_t)(first - part->first) * p->block + (ptrdiff_t)i * vectors * LANES;
-    for (int v = 0, channel = first; v < vectors; v++, channel += LANES) {
-        int n = conv_least(LANES, p->out_c - channel);
-        real bias[LANES] = {0};
-        if (p->bias != NULL) {
-            memcpy(bias, p->bias + channel, (size_t)n * sizeof *bias);
-        }
-        struct wino_finish finish = {p->bias == NULL ? NULL : bias, p->activation, p->add};
-        K(wino_output)(&t, m + v * LANES, p->m_step, &finish, y + channel, (size_t)n);
-    }
+    struct wino_finish finish = {p->bias == NULL ? NULL : p->bias + first, p->activation, p->add};
+    K(wino_output)(&t, m, p->m_step, &finish, y + first, (size_t)conv_least(vectors * LANES, p->out_c - first));
 }
 
 static void piece_run(void *arg, int piece, int thread) {

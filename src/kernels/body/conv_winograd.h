@@ -19,12 +19,12 @@ enum {
 /* One tile of an image of NHWC: its pixels row.., col.. (which may lie outside), `channels` apart. */
 struct wino_tile { int h, w, row, col; ptrdiff_t channels; };
 
-/* to[f * step + lane] = B' x B of n <= LANES channels at x (the image's first pixel); pixels outside are zeros. */
+/* to[f * step + c] = B' x B of the n channels at x (the image's first pixel); pixels outside are zeros, and what fills up the last vector. */
 void K(wino_input)(const struct wino_tile *t, const elem *x, size_t n, real *to, ptrdiff_t step);
 /* The same for A dy A' of the 4x4 pixels. */
 void K(wino_gradient)(const struct wino_tile *t, const elem *dy, size_t n, real *to, ptrdiff_t step);
 
-/* What happens to a tile of the output: y = act(A' from A + bias), or y += it. bias: LANES reals, or NULL. */
+/* What happens to a tile of the output: y = act(A' from A + bias), or y += it. bias: reals of the n channels, or NULL. */
 struct wino_finish { const real *bias; enum activation activation; int add; };
 void K(wino_output)(const struct wino_tile *t, const real *from, ptrdiff_t step, const struct wino_finish *finish, elem *y, size_t n);
 

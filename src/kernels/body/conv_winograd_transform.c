@@ -2,6 +2,13 @@
  * applied to the columns and then to the rows. */
 #include "kernels/body/conv_winograd.h"
 
+/* Before the loop over columns or rows: unrolled, all 36 vectors would want a register at once. */
+#if defined(__clang__)
+#define ROLL _Pragma("clang loop unroll(disable)")
+#else
+#define ROLL _Pragma("GCC unroll 1")
+#endif
+
 /* B': six pixels, `step` apart, to six frequencies. */
 INLINE void input_line(const vec *d, int step, vec *v) {
     vec a = d[4 * step] - 4 * d[2 * step], b = d[3 * step] - 4 * d[step], c = d[4 * step] - d[2 * step], e = 2 * (d[3 * step] - d[step]);
@@ -54,126 +61,162 @@ INLINE void weight_back_line(const vec *u, int step, vec *g) {
     g[2] = p * sixth - s + u[5 * step];
 }
 
-static int inside(const struct wino_tile *t, int size) {
-    return t->row >= 0 && t->col >= 0 && t->row + size <= t->h && t->col + size <= t->w;
+/* ---- pixels ---- */
+
+/* A tile's rows, from its first column; a row outside is some other one, behind a mask of zeros. Columns first .. end lie inside; all: everything does. */
+struct lines { const elem *row[WINO_IN]; vec_int mask[WINO_IN]; ptrdiff_t channels; int first, end, all; };
+
+static void lines_make(const struct wino_tile *t, const elem *x, int size, struct lines *l) {
+    l->channels = t->channels;
+    l->first = conv_most(0, -t->col), l->end = conv_least(size, t->w - t->col);
+    l->all = l->first == 0 && l->end == size && t->row >= 0 && t->row + size <= t->h;
+    for (int i = 0; i < size; i++) {
+        int row = t->row + i, inside = row >= 0 && row < t->h;
+        l->row[i] = x + ((ptrdiff_t)(inside ? row : 0) * t->w + t->col) * t->channels;
+        l->mask[i] = (vec_int){0} - inside;
+    }
 }
 
-/* size x size pixels; whole: all of them lie inside, and all lanes are wanted. */
-INLINE void load_pixels(const struct wino_tile *t, const elem *x, size_t n, const int size, const int whole, vec *pixels) {
-    const elem *at = x + ((ptrdiff_t)t->row * t->w + t->col) * t->channels;
+/* Column j of n <= LANES channels from c; all: it lies inside, and n is LANES. */
+INLINE void load_column(const struct lines *l, const int size, const int all, int j, ptrdiff_t c, size_t n, vec *d) {
+    ptrdiff_t at = j * l->channels + c;
+    if (!all && (j < l->first || j >= l->end)) {
+        UNROLL for (int i = 0; i < size; i++) {
+            d[i] = (vec){0};
+        }
+        return;
+    }
     UNROLL for (int i = 0; i < size; i++) {
+        vec_load_n(&d[i], l->row[i] + at, all ? LANES : n);
+        d[i] = all ? d[i] : (vec)((vec_int)d[i] & l->mask[i]);
+    }
+}
+
+/* size x size pixels to 6x6 frequencies. */
+INLINE void transform(const struct lines *l, const int size, const int all, ptrdiff_t c, size_t n, real *to, ptrdiff_t step) {
+    vec half[WINO_F], from[WINO_IN], line[WINO_IN];
+    ROLL for (int j = 0; j < size; j++) {
+        load_column(l, size, all, j, c, n, from);
+        if (size == WINO_IN) {
+            input_line(from, 1, line);
+        } else {
+            gradient_line(from, 1, line);
+        }
+        UNROLL for (int i = 0; i < WINO_IN; i++) {
+            half[i * WINO_IN + j] = line[i];
+        }
+    }
+    ROLL for (int i = 0; i < WINO_IN; i++, to += WINO_IN * step) {
         UNROLL for (int j = 0; j < size; j++) {
-            const elem *from = at + ((ptrdiff_t)i * t->w + j) * t->channels;
-            if (whole) {
-                vec_load(&pixels[i * size + j], from);
-            } else if (t->row + i >= 0 && t->row + i < t->h && t->col + j >= 0 && t->col + j < t->w) {
-                vec_load_n(&pixels[i * size + j], from, n);
-            } else {
-                pixels[i * size + j] = (vec){0};
-            }
+            from[j] = half[i * WINO_IN + j];
+        }
+        if (size == WINO_IN) {
+            input_line(from, 1, line);
+        } else {
+            gradient_line(from, 1, line);
+        }
+        UNROLL for (int j = 0; j < WINO_IN; j++) {
+            vec_store_reals(to + j * step, &line[j]);
         }
     }
 }
 
-INLINE void input(const struct wino_tile *t, const elem *x, size_t n, const int whole, real *to, ptrdiff_t step) {
-    vec pixels[WINO_F], half[WINO_F], row[WINO_IN];
-    load_pixels(t, x, n, WINO_IN, whole, pixels);
-    UNROLL for (int j = 0; j < WINO_IN; j++) {
-        input_line(pixels + j, WINO_IN, half + j * WINO_IN);
+INLINE void transform_channels(const struct wino_tile *t, const int size, const elem *x, size_t n, real *to, ptrdiff_t step) {
+    struct lines l;
+    size_t c = 0;
+    lines_make(t, x, size, &l);
+    for (; l.all && c + LANES <= n; c += LANES) {
+        transform(&l, size, 1, (ptrdiff_t)c, LANES, to + c, step);
     }
-    UNROLL for (int i = 0; i < WINO_IN; i++) {
-        input_line(half + i, WINO_IN, row);
-        UNROLL for (int j = 0; j < WINO_IN; j++) {
-            vec_store_reals(to + (i * WINO_IN + j) * step, &row[j]);
-        }
+    for (; c + LANES <= n; c += LANES) {
+        transform(&l, size, 0, (ptrdiff_t)c, LANES, to + c, step);
+    }
+    if (c < n) {
+        transform(&l, size, 0, (ptrdiff_t)c, n - c, to + c, step);
     }
 }
 
 void K(wino_input)(const struct wino_tile *t, const elem *x, size_t n, real *to, ptrdiff_t step) {
-    if (n == LANES && inside(t, WINO_IN)) {
-        input(t, x, n, 1, to, step);
-    } else {
-        input(t, x, n, 0, to, step);
-    }
-}
-
-INLINE void gradient(const struct wino_tile *t, const elem *dy, size_t n, const int whole, real *to, ptrdiff_t step) {
-    vec pixels[WINO_OUT * WINO_OUT], half[WINO_OUT * WINO_IN], row[WINO_IN];
-    load_pixels(t, dy, n, WINO_OUT, whole, pixels);
-    UNROLL for (int j = 0; j < WINO_OUT; j++) {
-        gradient_line(pixels + j, WINO_OUT, half + j * WINO_IN);
-    }
-    UNROLL for (int i = 0; i < WINO_IN; i++) {
-        gradient_line(half + i, WINO_IN, row);
-        UNROLL for (int j = 0; j < WINO_IN; j++) {
-            vec_store_reals(to + (i * WINO_IN + j) * step, &row[j]);
-        }
-    }
+    transform_channels(t, WINO_IN, x, n, to, step);
 }
 
 void K(wino_gradient)(const struct wino_tile *t, const elem *dy, size_t n, real *to, ptrdiff_t step) {
-    if (n == LANES && inside(t, WINO_OUT)) {
-        gradient(t, dy, n, 1, to, step);
-    } else {
-        gradient(t, dy, n, 0, to, step);
+    transform_channels(t, WINO_OUT, dy, n, to, step);
+}
+
+/* ---- frequencies to pixels ---- */
+
+static void activate(enum activation activation, vec *row) {
+    real all[WINO_OUT * LANES];
+    for (int i = 0; i < WINO_OUT; i++) {
+        vec_store_reals(all + i * LANES, &row[i]);
+    }
+    K(activate_reals)(activation, all, sizeof all / sizeof *all);
+    for (int i = 0; i < WINO_OUT; i++) {
+        vec_load_reals(&row[i], all + i * LANES);
     }
 }
 
-/* A tile's pixels to y, those that lie inside. */
-INLINE void store_pixels(const struct wino_tile *t, const vec *pixels, int add, elem *y, size_t n, const int whole) {
-    UNROLL for (int i = 0; i < WINO_OUT; i++) {
-        UNROLL for (int j = 0; j < WINO_OUT; j++) {
-            elem *to = y + ((ptrdiff_t)(t->row + i) * t->w + t->col + j) * t->channels;
-            if (!whole && (t->row + i >= t->h || t->col + j >= t->w)) {
-                continue;
-            }
-            vec v = pixels[i * WINO_OUT + j], old;
+/* A row's pixels to y, `count` of them. */
+INLINE void store_row(const vec *row, int count, ptrdiff_t channels, int add, elem *y, size_t n) {
+    UNROLL for (int j = 0; j < WINO_OUT; j++) {
+        if (j < count) {
+            vec v = row[j], old;
             if (add) {
-                vec_load_n(&old, to, whole ? LANES : n);
+                vec_load_n(&old, y + j * channels, n);
                 v += old;
             }
-            vec_store_n(to, &v, whole ? LANES : n);
+            vec_store_n(y + j * channels, &v, n);
         }
     }
 }
 
-static void activate(enum activation activation, vec *pixels) {
-    real all[WINO_OUT * WINO_OUT * LANES];
-    for (int i = 0; i < WINO_OUT * WINO_OUT; i++) {
-        vec_store_reals(all + i * LANES, &pixels[i]);
+INLINE void output(const struct wino_tile *t, const real *from, ptrdiff_t step, const struct wino_finish *finish, const vec *bias, elem *y, size_t n) {
+    vec half[WINO_OUT * WINO_IN], line[WINO_IN], pixels[WINO_OUT];
+    int rows = conv_least(WINO_OUT, t->h - t->row), columns = conv_least(WINO_OUT, t->w - t->col);
+    const vec_int negative = (vec_int){0} - (finish->activation == ACT_RELU);
+    ROLL for (int j = 0; j < WINO_IN; j++) {
+        UNROLL for (int i = 0; i < WINO_IN; i++) {
+            vec_load_reals(&line[i], from + (i * WINO_IN + j) * step);
+        }
+        output_line(line, 1, pixels);
+        UNROLL for (int i = 0; i < WINO_OUT; i++) {
+            half[i * WINO_IN + j] = pixels[i];
+        }
     }
-    K(activate_reals)(activation, all, sizeof all / sizeof *all);
-    for (int i = 0; i < WINO_OUT * WINO_OUT; i++) {
-        vec_load_reals(&pixels[i], all + i * LANES);
+    ROLL for (int i = 0; i < rows; i++, y += t->w * t->channels) {
+        UNROLL for (int j = 0; j < WINO_IN; j++) {
+            line[j] = half[i * WINO_IN + j];
+        }
+        output_line(line, 1, pixels);
+        UNROLL for (int j = 0; j < WINO_OUT; j++) {
+            pixels[j] += *bias;
+            pixels[j] = (vec)((vec_int)pixels[j] & ~((pixels[j] < 0) & negative));
+        }
+        if (finish->activation != ACT_LINEAR && finish->activation != ACT_RELU) {
+            activate(finish->activation, pixels);
+        }
+        store_row(pixels, columns, t->channels, finish->add, y, n);
     }
 }
 
 void K(wino_output)(const struct wino_tile *t, const real *from, ptrdiff_t step, const struct wino_finish *finish, elem *y, size_t n) {
-    vec half[WINO_OUT * WINO_IN], pixels[WINO_OUT * WINO_OUT], column[WINO_IN], bias = {0};
-    UNROLL for (int j = 0; j < WINO_IN; j++) {
-        UNROLL for (int i = 0; i < WINO_IN; i++) {
-            vec_load_reals(&column[i], from + (i * WINO_IN + j) * step);
+    elem *at = y + ((ptrdiff_t)t->row * t->w + t->col) * t->channels;
+    for (size_t c = 0; c < n; c += LANES) {
+        size_t some = body_least(LANES, n - c);
+        vec bias = {0};
+        if (finish->bias != NULL) {
+            conv_load(&bias, finish->bias + c, (int)some);
         }
-        output_line(column, 1, half + j * WINO_OUT);
-    }
-    if (finish->bias != NULL) {
-        vec_load_reals(&bias, finish->bias);
-    }
-    UNROLL for (int i = 0; i < WINO_OUT; i++) {
-        output_line(half + i, WINO_OUT, pixels + i * WINO_OUT);
-        UNROLL for (int j = 0; j < WINO_OUT; j++) {
-            pixels[i * WINO_OUT + j] += bias;
+        if (some == LANES) {
+            output(t, from + c, step, finish, &bias, at + c, LANES);
+        } else {
+            output(t, from + c, step, finish, &bias, at + c, some);
         }
-    }
-    if (finish->activation != ACT_LINEAR) {
-        activate(finish->activation, pixels);
-    }
-    if (n == LANES && inside(t, WINO_OUT)) {
-        store_pixels(t, pixels, finish->add, y, n, 1);
-    } else {
-        store_pixels(t, pixels, finish->add, y, n, 0);
     }
 }
+
+/* ---- weights ---- */
 
 enum { TAPS = 3 };
 

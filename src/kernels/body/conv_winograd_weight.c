@@ -87,13 +87,9 @@ static void transform_tile(const struct part *part, int i) {
     for (int panel = part->panel; panel < part->panel_end; panel++) {
         int first = panel_begin(&g->panels, panel), width = panel_vectors(&g->panels, panel) * LANES;
         real *v = part->v + (ptrdiff_t)(first - part->first) * g->block + (ptrdiff_t)i * width;
-        for (int c = 0; c < width; c += LANES) {
-            K(wino_input)(&in, x + first + c, (size_t)conv_least(LANES, g->conv->c - first - c), v + c, g->v_step);
-        }
+        K(wino_input)(&in, x + first, (size_t)conv_least(width, g->conv->c - first), v, g->v_step);
     }
-    for (int k = part->k; k < part->k_end; k += LANES) {
-        K(wino_gradient)(&out, dy + k, (size_t)conv_least(LANES, part->k_end - k), part->d + (ptrdiff_t)i * g->k_room + k - part->k, g->d_step);
-    }
+    K(wino_gradient)(&out, dy + part->k, (size_t)(part->k_end - part->k), part->d + (ptrdiff_t)i * g->k_room, g->d_step);
 }
 
 /* sums[f][panel][k][width], set or added to. */
