@@ -2,8 +2,9 @@
  *
  * Tiles of all samples are taken a block at a time: their pixels become frequencies, each frequency is multiplied with its weights, and what comes out
  * becomes pixels again, all of it in the second- or third-level cache. Where blocks are too few to share among threads, a block's output channels are
- * cut as well, and the inputs of all blocks are transformed beforehand. In training the weights are transformed at each call, into scratch:
- * kept, they would take four times the memory of the weights, twice. */
+ * cut as well, and the inputs of all blocks are transformed beforehand. In training the weights are transformed at each call, into scratch: kept, they
+ * would take four times the memory of the weights, twice. With one or two blocks each piece transforms those of its own channels, which thus never
+ * leave the cache. */
 #include "kernels/body/conv_winograd.h"
 #include "kernels/body/transpose.h"
 
@@ -15,12 +16,12 @@ struct pass {
     struct wino_tile in_tile, out_tile;      /* an image's extents, and the distance of its pixels */
     int tiles_w, tiles_each, tiles;          /* of a row, of a sample, in all */
     struct panels panels;
-    int block, blocks, panel_parts;
+    int block, blocks, panel_parts, own_weights;
     ptrdiff_t in_width;                      /* in_c, whole vectors */
     ptrdiff_t u_step, v_step, m_step;        /* between frequencies of weights, inputs, outputs */
     const elem *in;
     elem *out;
-    const real *u, *bias;
+    const real *weight, *u, *bias;
     enum activation activation;
     int add;
     real *v;                                 /* of all blocks, where panel_parts > 1 */
@@ -30,12 +31,12 @@ struct pass {
 
 /* Tiles enough that the weights are not fetched too often, so few that what is made of them stays in the cache. */
 static int block_most(const struct pass *p) {
-    enum { BYTES = 768 * 1024, LEAST = 48, MOST = 96 };
-    int fit = BYTES / (WINO_F * (int)sizeof(real) * (p->in_c + p->out_c));
-    return fit < LEAST ? LEAST : fit > MOST ? MOST : fit;
+    enum { MANY = 256 * 256, LARGE = 96, SMALL = 48 };
+    return p->in_c * p->out_c >= MANY ? LARGE : SMALL;
 }
 
-static struct pass pass_make(const struct conv *c, int batch, int back) {
+/* packed: the weights are transformed already. */
+static struct pass pass_make(const struct conv *c, int batch, int back, int packed) {
     struct pass p = {.conv = c, .back = back, .batch = batch};
     p.in_c = back ? c->k : c->c, p.out_c = back ? c->c : c->k;
     p.pad_h = back ? c->size_h - 1 - c->pad_top : c->pad_top, p.pad_w = back ? c->size_w - 1 - c->pad_left : c->pad_left;
@@ -47,9 +48,11 @@ static struct pass pass_make(const struct conv *c, int batch, int back) {
     p.block = conv_parts(p.tiles, p.blocks);
     p.panel_parts = p.blocks * 2 > WANTED ? 1 : conv_least(p.panels.count, conv_parts(WANTED, p.blocks));
     p.in_width = (ptrdiff_t)conv_parts(p.in_c, LANES) * LANES;
-    p.u_step = (ptrdiff_t)p.panels.vectors * LANES * p.in_c + WINO_SKEW;
+    p.own_weights = !packed && p.panel_parts > 1 && p.blocks <= 2;
+    int all = p.panels.vectors * LANES, most = conv_parts(p.panels.count, p.panel_parts) * NHWC_N * LANES;
+    p.u_step = (ptrdiff_t)(p.own_weights ? most : all) * p.in_c + WINO_SKEW;
     p.v_step = p.block * p.in_width + WINO_SKEW;
-    p.m_step = (ptrdiff_t)p.block * conv_parts(p.panels.count, p.panel_parts) * NHWC_N * LANES + WINO_SKEW;
+    p.m_step = (ptrdiff_t)p.block * most + WINO_SKEW;
     return p;
 }
 
@@ -62,7 +65,8 @@ static struct wino_tile tile_at(const struct pass *p, const struct wino_tile *im
 
 /* ---- weights ---- */
 
-struct pack { const struct pass *p; const real *weight, *scale; real *to; };
+/* Weights of panels from channel `first` on. */
+struct pack { const struct pass *p; const real *weight, *scale; real *to; int first; };
 
 /* Weights between `row` of the input channels and LANES output channels from `first`, [tap][lane]; backward turned by 180 degrees. */
 static void gather(const struct pack *j, int row, int first, vec *taps) {
@@ -89,6 +93,22 @@ static void scale_taps(const struct pack *j, int first, vec *taps) {
     }
 }
 
+/* Input channels begin..end of a panel. */
+static void pack_rows(const struct pack *j, int panel, int begin, int end) {
+    const struct pass *p = j->p;
+    int first = panel_begin(&p->panels, panel), vectors = panel_vectors(&p->panels, panel);
+    for (int row = begin; row < end; row++) {
+        for (int v = 0; v < vectors; v++) {
+            vec taps[TAPS];
+            gather(j, row, first + v * LANES, taps);
+            if (j->scale != NULL) {
+                scale_taps(j, first + v * LANES, taps);
+            }
+            K(wino_weight)(taps, j->to + (ptrdiff_t)(first - j->first) * p->in_c + ((ptrdiff_t)row * vectors + v) * LANES, p->u_step);
+        }
+    }
+}
+
 /* units: ROWS input channels of a panel, in the order in which the weights lie. */
 static void pack_range(void *job, size_t begin, size_t end) {
     const struct pack *j = job;
@@ -98,22 +118,12 @@ static void pack_range(void *job, size_t begin, size_t end) {
         if (p->back) {
             panel = (int)unit % p->panels.count, part = (int)unit / p->panels.count;
         }
-        int first = panel_begin(&p->panels, panel), vectors = panel_vectors(&p->panels, panel);
-        for (int row = part * ROWS; row < conv_least(p->in_c, (part + 1) * ROWS); row++) {
-            for (int v = 0; v < vectors; v++) {
-                vec taps[TAPS];
-                gather(j, row, first + v * LANES, taps);
-                if (j->scale != NULL) {
-                    scale_taps(j, first + v * LANES, taps);
-                }
-                K(wino_weight)(taps, j->to + (ptrdiff_t)first * p->in_c + ((ptrdiff_t)row * vectors + v) * LANES, p->u_step);
-            }
-        }
+        pack_rows(j, panel, part * ROWS, conv_least(p->in_c, (part + 1) * ROWS));
     }
 }
 
 static void pack_pass(const struct pass *p, const real *weight, const real *scale, real *to, struct threads *threads) {
-    struct pack job = {p, weight, scale, to};
+    struct pack job = {p, weight, scale, to, 0};
     body_split(threads, (size_t)p->panels.count * (size_t)conv_parts(p->in_c, ROWS), (size_t)(p->u_step * WINO_F), pack_range, &job);
 }
 
@@ -122,12 +132,12 @@ static size_t weight_bytes(const struct pass *p) {
 }
 
 static size_t packed_bytes(const struct conv *c, int training) {
-    struct pass p = pass_make(c, 1, 0);
+    struct pass p = pass_make(c, 1, 0, 1);
     return training ? 0 : weight_bytes(&p);
 }
 
 static void pack(const struct conv *c, const void *weight, const void *scale, int training, void *packed, struct threads *threads) {
-    struct pass p = pass_make(c, 1, 0);
+    struct pass p = pass_make(c, 1, 0, 1);
     if (!training) {
         pack_pass(&p, weight, scale, packed, threads);
     }
@@ -144,7 +154,7 @@ static size_t m_bytes(const struct pass *p) {
 }
 
 static size_t each_bytes(const struct pass *p) {
-    return (p->panel_parts > 1 ? 0 : v_bytes(p)) + m_bytes(p) + conv_align((size_t)p->block * sizeof(struct pixel));
+    return (p->panel_parts > 1 ? 0 : v_bytes(p)) + (p->own_weights ? weight_bytes(p) : 0) + m_bytes(p) + conv_align((size_t)p->block * sizeof(struct pixel));
 }
 
 static real *block_v(const struct pass *p, int block) {
@@ -166,14 +176,14 @@ static void input_range(void *job, size_t begin, size_t end) {
     }
 }
 
-struct part { const struct pass *p; int tile, tiles, panel, panel_end, first; const real *v; real *m; struct pixel *pixels; };
+struct part { const struct pass *p; int tile, tiles, panel, panel_end, first; const real *u, *v; real *m; struct pixel *pixels; };
 
 /* A panel's products of one frequency: sums [tile][width]. */
 static void panel_run(const struct part *part, int f, int panel) {
     const struct pass *p = part->p;
     int first = panel_begin(&p->panels, panel), vectors = panel_vectors(&p->panels, panel), width = vectors * LANES;
     int blocks = conv_parts(p->in_c, DEPTH), rows = conv_parts(part->tiles, NHWC_R);
-    struct nhwc_tile t = {.x = part->v + f * p->v_step, .w = p->u + f * p->u_step + (ptrdiff_t)first * p->in_c, .run_count = 1};
+    struct nhwc_tile t = {.x = part->v + f * p->v_step, .w = part->u + f * p->u_step + (ptrdiff_t)(first - (p->own_weights ? part->first : 0)) * p->in_c, .run_count = 1};
     real *m = part->m + f * p->m_step + (ptrdiff_t)(first - part->first) * p->block;
     for (int b = 0; b < blocks; b++) {
         int begin = conv_part(p->in_c, blocks, b);
@@ -204,13 +214,17 @@ static void piece_run(void *arg, int piece, int thread) {
     char *scratch = p->scratch + (size_t)thread * p->scratch_each;
     struct part part = {.p = p, .tile = block * p->block, .panel = conv_part(p->panels.count, parts, part_of), .panel_end = conv_part(p->panels.count, parts, part_of + 1)};
     part.tiles = conv_least(p->block, p->tiles - part.tile), part.first = panel_begin(&p->panels, part.panel);
-    part.m = (real *)(void *)scratch, part.pixels = (struct pixel *)(void *)(scratch + m_bytes(p));
-    real *v = (real *)(void *)(scratch + each_bytes(p) - v_bytes(p));
-    part.v = parts > 1 ? block_v(p, block) : v;
+    real *m = (real *)(void *)scratch, *own = (real *)(void *)(scratch + m_bytes(p));      /* own: the weights, or the inputs, or neither */
+    part.pixels = (struct pixel *)(void *)(scratch + each_bytes(p) - conv_align((size_t)p->block * sizeof *part.pixels));
+    part.m = m, part.u = p->own_weights ? own : p->u, part.v = parts > 1 ? block_v(p, block) : own;
+    struct pack pack = {p, p->weight, NULL, own, part.first};
+    for (int panel = part.panel; p->own_weights && panel < part.panel_end; panel++) {
+        pack_rows(&pack, panel, 0, p->in_c);
+    }
     for (int i = 0; i < part.tiles; i++) {
         part.pixels[i] = (struct pixel){i * p->in_width, 0};
         if (parts == 1) {
-            input_tile(p, part.tile + i, i, v);
+            input_tile(p, part.tile + i, i, own);
         }
     }
     for (int f = 0; f < WINO_F; f++) {
@@ -228,13 +242,13 @@ static void piece_run(void *arg, int piece, int thread) {
 /* ---- a pass: in scratch the weights, unless they were packed, the inputs of all blocks, if they are shared, and what each thread needs ---- */
 
 static size_t pass_bytes(const struct pass *p, int packed, int threads) {
-    return (packed ? 0 : weight_bytes(p)) + (p->panel_parts > 1 ? (size_t)p->blocks * v_bytes(p) : 0) + (size_t)threads * each_bytes(p);
+    return (packed || p->own_weights ? 0 : weight_bytes(p)) + (p->panel_parts > 1 ? (size_t)p->blocks * v_bytes(p) : 0) + (size_t)threads * each_bytes(p);
 }
 
 static void pass_run(struct pass *p, const struct conv_call *call) {
     char *scratch = call->scratch;
-    p->u = p->back ? NULL : call->packed;
-    if (p->u == NULL) {
+    p->u = p->back ? NULL : call->packed, p->weight = call->weight;
+    if (p->u == NULL && !p->own_weights) {
         pack_pass(p, call->weight, NULL, (real *)(void *)scratch, call->threads);
         p->u = (const real *)(const void *)scratch;
         scratch += weight_bytes(p);
@@ -249,13 +263,13 @@ static void pass_run(struct pass *p, const struct conv_call *call) {
 }
 
 static void forward(const struct conv_call *call) {
-    struct pass p = pass_make(call->conv, call->batch, 0);
+    struct pass p = pass_make(call->conv, call->batch, 0, call->packed != NULL);
     p.in = call->x, p.out = call->y, p.bias = call->bias, p.activation = call->activation;
     pass_run(&p, call);
 }
 
 static void backward_data(const struct conv_call *call) {
-    struct pass p = pass_make(call->conv, call->batch, 1);
+    struct pass p = pass_make(call->conv, call->batch, 1, 0);
     p.in = call->dy, p.out = call->dx, p.add = call->add_dx;
     pass_run(&p, call);
 }
@@ -267,7 +281,7 @@ static size_t scratch_bytes(const struct conv *c, int batch, int training, int t
         size_t weight = training ? K(wino_weight_scratch)(c, n, threads) : 0;
         most = weight > most ? weight : most;
         for (int back = 0; back <= (training != 0); back++) {
-            struct pass p = pass_make(c, n, back);
+            struct pass p = pass_make(c, n, back, !training);
             size_t bytes = pass_bytes(&p, !training, threads);
             most = bytes > most ? bytes : most;
         }
