@@ -59,7 +59,7 @@ top1() { dlcli test "$(wide)" --json "$@" | jq .top1; }
 
 @test "8-bit products tell what float32 does" {
     run -0 dlcli bench "$(wide)" --infer --batch 4 --repeat 1 --precision int8 --json
-    holds '.precision == "int8" and ([.layers[] | select(.implementation == "int8")] | length) == 3'
+    holds '.precision == "int8" and ([.layers[] | select(.implementation == "int8")] | length) >= 2'
     fp32=$(top1)
     int8=$(top1 --precision int8)
     jq -en "$fp32 > 0.5 and ($fp32 - $int8) <= 0.02"

@@ -2,6 +2,7 @@
  * makes floats of the sums, with the filter's scale, bias and activation. A piece is some rows of a sample, or some whole samples. */
 #include <math.h>
 #include "kernels/body/conv_int8.h"
+#include "kernels/body/functions.h"
 
 #if defined(ELEM_f32)
 
@@ -311,12 +312,21 @@ static size_t scratch_bytes(const struct conv *c, int batch, int training, int t
     return scratch_sizes(&w, sizes) * (size_t)threads;
 }
 
+/* Without VNNI products of 8 bits are not twice as fast as float32's, of which Winograd's way needs less than half. */
+static int beats_winograd(const struct conv *c, int batch) {
+#if defined(ISA_vnni)
+    (void)c, (void)batch;
+    return 1;
+#else
+    return !K(conv_winograd).supports(c, batch, 0);
+#endif
+}
+
 /* Sums must fit into int32, and the layer be wide enough to be worth the conversions. */
 static int supports(const struct conv *c, int batch, int training) {
     enum { LEAST_CHANNELS = 8, LEAST_FILTERS = 16, LEAST_PRODUCTS = 128, MOST_PRODUCTS = INT32_MAX / (255 * 128) };
     double products = (double)c->c * c->size_h * c->size_w, words = (double)conv_parts(c->c, INT8_GROUP) * ((double)(c->ow - 1) * c->stride_w + c->size_w * c->dilation_w);
-    (void)batch;
-    return !training && c->groups == 1 && c->c >= LEAST_CHANNELS && c->k >= LEAST_FILTERS && products >= LEAST_PRODUCTS && products <= MOST_PRODUCTS && words < 1e6;
+    return !training && beats_winograd(c, batch) && c->groups == 1 && c->c >= LEAST_CHANNELS && c->k >= LEAST_FILTERS && products >= LEAST_PRODUCTS && products <= MOST_PRODUCTS && words < 1e6;
 }
 
 const struct conv_kernel K(conv_int8) = {
