@@ -135,20 +135,18 @@ learns() {
     has cifar-10-batches-bin || set -- --set data.path=data/cifar10-sample "$@"
     falls "$name" "$cfg" --max-batches "$steps" --set "net.learning_rate=$rate" --set net.policy=constant --set net.log_steps=1 --set net.batch=32 --set data.valid=100 "$@"
 }
-# The same at 224x224 and 1000 classes, on a few pictures out of nothing that are learnt by heart.
-learns_large() {
-    name=$1 cfg=$2 steps=$3 rate=$4
-    shift 4
-    falls "large-$name" "$cfg" --max-batches "$steps" --set "net.learning_rate=$rate" --set net.policy=constant --set net.warmup=0 --set net.log_steps=1 \
-        --set net.batch=4 --set net.checkpoint_epochs=1000 --set data.source=synthetic --set data.count=4 --set data.classes=1000 --set data.flip=0 --set net.clip=1 "$@"
+# by_heart NAME CONFIG STEPS RATE PICTURES [OPTION...]: a few pictures out of nothing, learnt by heart.
+by_heart() {
+    name=heart-$1 cfg=$2 steps=$3 rate=$4 pictures=$5
+    shift 5
+    falls "$name" "$cfg" --max-batches "$steps" --set "net.learning_rate=$rate" --set net.policy=constant --set net.warmup=0 --set net.log_steps=1 \
+        --set net.checkpoint_epochs=1000 --set data.source=synthetic --set "data.count=$pictures" --set data.valid=0 --set data.flip=0 --set net.clip=1 "$@"
 }
 count_row() { row "$1: parameters" "= $3" parameters "$2"; }
-learn_rows() {
-    what="$1, CIFAR-10, $3 steps: loss"
-    shift
-    full "$what" falls learns "$1" "$@"
-}
-large_rows() { full "$1, 224x224, $3 steps: loss" falls learns_large "$2" "imagenet/$2" "$3" "$4"; }
+# Chance is a loss of 2.303 of ten classes, 6.908 of a thousand.
+learn_rows() { full "$1, CIFAR-10, $3 steps: loss" 'falls below 2.3' learns "$2" "$2" "$3" "$4"; }
+heart_rows() { full "$1 for 32x32, 32 pictures by heart, $3 steps: loss" 'falls below 2.3' by_heart "$2" "$2" "$3" "$4" 32 --set net.batch=8 --set data.crop_padding=0; }
+large_rows() { full "$1, 224x224, $5 pictures by heart, $3 steps: loss" 'falls below 6.9' by_heart "large-$2" "imagenet/$2" "$3" "$4" "$5" --set "net.batch=$5" --set data.classes=1000; }
 
 rows_architectures() {
     count_row 'LeNet-5, CIFAR-10' lenet 62006
@@ -174,25 +172,25 @@ rows_architectures() {
     count_row 'ResNet-110, CIFAR-10' resnet110 1727962
     learn_rows AlexNet alexnet 40 0.01
     learn_rows ZFNet zfnet 40 0.01
-    learn_rows VGG-16 vgg16 20 0.002
-    learn_rows VGG-19 vgg19 20 0.002
-    learn_rows GoogLeNet googlenet 10 0.01
     learn_rows ResNet-20 resnet20 100 0.1
     learn_rows ResNet-32 resnet32 60 0.1
-    learn_rows ResNet-44 resnet44 40 0.1
-    learn_rows ResNet-56 resnet56 40 0.1
-    learn_rows ResNet-110 resnet110 30 0.1
     learn_rows SqueezeNet squeezenet 60 0.01
+    heart_rows VGG-16 vgg16 40 0.005
+    heart_rows VGG-19 vgg19 40 0.005
+    heart_rows GoogLeNet googlenet 30 0.01
+    heart_rows ResNet-44 resnet44 40 0.02
+    heart_rows ResNet-56 resnet56 40 0.02
+    heart_rows ResNet-110 resnet110 40 0.02
     quick 'ResNet-20, CIFAR-10, 30 steps: loss' falls learns resnet20 resnet20 30 0.1 --set net.batch=16
-    large_rows AlexNet alexnet 15 0.01
-    large_rows ZFNet zfnet 15 0.01
-    large_rows VGG-16 vgg16 8 0.003
-    large_rows VGG-19 vgg19 8 0.001
-    large_rows GoogLeNet googlenet 15 0.01
-    large_rows ResNet-18 resnet18 15 0.01
-    large_rows ResNet-34 resnet34 15 0.01
-    large_rows ResNet-50 resnet50 15 0.01
-    large_rows SqueezeNet squeezenet 15 0.001
+    large_rows AlexNet alexnet 15 0.01 4
+    large_rows ZFNet zfnet 15 0.01 4
+    large_rows VGG-16 vgg16 20 0.01 2
+    large_rows VGG-19 vgg19 20 0.01 2
+    large_rows GoogLeNet googlenet 15 0.01 4
+    large_rows ResNet-18 resnet18 15 0.01 4
+    large_rows ResNet-34 resnet34 15 0.01 4
+    large_rows ResNet-50 resnet50 15 0.01 4
+    large_rows SqueezeNet squeezenet 60 0.003 4
     row 'SqueezeNet with its ImageNet weights: top 3 of a photograph' '= dogsled malamute muzzle' squeezenet_says
     row 'ensemble of three LeNets: top-1 above their mean by' '> 0' ensemble_gain
 }
