@@ -300,7 +300,7 @@ static int taps_inside(const struct axis *a) {
 
 /* Worth it where the products are few enough to pay for the transforms, of pixels (channels) and of weights (tiles). */
 static int supports(const struct conv *c, int batch, int training) {
-    enum { CHANNELS = 32, TILES_TRAINING = 32, TILES = 12 };
+    enum { CHANNELS = 16, TILES_TRAINING = 32, TILES = 12 };
     const double gain = 1.7;
     int able = c->size_h == 3 && c->size_w == 3 && c->stride_h == 1 && c->stride_w == 1 && c->dilation_h == 1 && c->dilation_w == 1 && c->groups == 1;
     struct axis h = conv_axis_h(c, 0), w = conv_axis_w(c, 0);
