@@ -168,14 +168,14 @@ static void backward_bf16(const struct op *op, const struct exec *exec) {
 /* ---- one of the ways ---- */
 
 static void plan(struct op *op, const struct target *target) {
-    const struct conv_kernel *int8 = convolution_choose_int8(op, target);
+    int in_lanes = op->in[0]->layout == LAYOUT_LANES;   /* to turn them for 8-bit products would take more time than those save */
+    const struct conv_kernel *int8 = in_lanes ? NULL : convolution_choose_int8(op, target);
     if (int8) {
         convolution_plan(op, target, int8);
         op->in_layout = op->out_layout = LAYOUT_NCHW;   /* that of all values as channels of 1x1 maps */
         return;
     }
-    const struct conv_kernel *lanes =
-        op->in[0]->layout == LAYOUT_LANES ? convolution_choose(op, target, LAYOUT_LANES) : NULL;
+    const struct conv_kernel *lanes = in_lanes ? convolution_choose(op, target, LAYOUT_LANES) : NULL;
     if (lanes) {
         convolution_plan(op, target, lanes);
     } else {
