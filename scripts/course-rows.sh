@@ -197,7 +197,7 @@ rows_architectures() {
 
 squeezenet_says() {
     need squeezenet1_0.safetensors && need images
-    "$DLCLI" predict "$DLCLI_DATA/images/dog.jpg" -m cfg/imagenet/squeezenet.cfg -w "$DLCLI_DATA/squeezenet1_0.safetensors" --top 3 -q | awk 'NR > 1 { printf "%s%s", sep, $2; sep = " " }'
+    "$DLCLI" predict "$(where images)/dog.jpg" -m cfg/imagenet/squeezenet.cfg -w "$(where squeezenet1_0.safetensors)" --top 3 -q | awk 'NR > 1 { printf "%s%s", sep, $2; sep = " " }'
 }
 
 # Three LeNets of other seeds: real data and two epochs with --full, else the sample.
