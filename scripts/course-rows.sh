@@ -173,7 +173,7 @@ rows_architectures() {
     learn_rows AlexNet alexnet 40 0.01
     learn_rows ZFNet zfnet 40 0.01
     learn_rows ResNet-20 resnet20 100 0.1
-    learn_rows ResNet-32 resnet32 60 0.1
+    learn_rows ResNet-32 resnet32 200 0.05
     learn_rows SqueezeNet squeezenet 60 0.01
     heart_rows VGG-16 vgg16 40 0.005
     heart_rows VGG-19 vgg19 40 0.005
