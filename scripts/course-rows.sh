@@ -170,11 +170,11 @@ rows_architectures() {
     count_row 'ResNet-44, CIFAR-10' resnet44 658586
     count_row 'ResNet-56, CIFAR-10' resnet56 853018
     count_row 'ResNet-110, CIFAR-10' resnet110 1727962
-    learn_rows AlexNet alexnet 40 0.01
-    learn_rows ZFNet zfnet 40 0.01
+    learn_rows AlexNet alexnet 150 0.01
+    learn_rows ZFNet zfnet 150 0.01
     learn_rows ResNet-20 resnet20 100 0.1
     learn_rows ResNet-32 resnet32 200 0.05
-    learn_rows SqueezeNet squeezenet 60 0.01
+    learn_rows SqueezeNet squeezenet 150 0.01
     heart_rows VGG-16 vgg16 40 0.005
     heart_rows VGG-19 vgg19 40 0.005
     heart_rows GoogLeNet googlenet 30 0.01
