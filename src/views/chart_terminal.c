@@ -8,7 +8,7 @@
 
 enum { ACROSS = 2, DOWN = 4 };        /* dots of a braille character */
 
-/* Of each cell: the braille dots set, and which series set one last (-1: none). */
+/* Of each cell: the braille dots set, and which series set one last (where any is set). */
 struct screen { int columns, rows, colour; unsigned char *dots; int *owner; };
 
 static void set_dot(struct screen *s, double x, double y, int owner) {
@@ -46,22 +46,34 @@ static void begin_colour(struct text *out, const struct chart *chart, int owner)
     text_add(out, "\033[38;2;%u;%u;%um", (unsigned)(c >> 24), (unsigned)(c >> 16 & 255), (unsigned)(c >> 8 & 255));
 }
 
+static void end_colour(struct text *out, int owner) {
+    if (owner >= 0) {
+        text_add(out, "\033[0m");
+    }
+}
+
+/* A run of cells of one series is coloured once. */
 static void print_row(struct text *out, const struct chart *chart, const struct screen *s, int row) {
-    for (int column = 0; column < s->columns; column++) {
-        size_t cell = (size_t)row * (size_t)s->columns + (size_t)column;
-        unsigned dots = s->dots[cell];
-        if (dots == 0) {
+    int last = s->columns - 1, coloured = -1;
+    const unsigned char *dots = s->dots + (size_t)row * (size_t)s->columns;
+    const int *owner = s->owner + (size_t)row * (size_t)s->columns;
+    while (last >= 0 && dots[last] == 0) {
+        last--;
+    }
+    for (int i = 0; i <= last; i++) {
+        if (s->colour && dots[i] != 0 && owner[i] != coloured) {
+            end_colour(out, coloured);
+            begin_colour(out, chart, coloured = owner[i]);
+        }
+        if (dots[i] == 0) {
             text_add(out, " ");
         } else if (s->colour) {
-            begin_colour(out, chart, s->owner[cell]);
-            text_add(out, "\xe2%c%c\033[0m", (char)(0xA0 | dots >> 6), (char)(0x80 | (dots & 63))); /* U+2800 + dots */
+            text_add(out, "\xe2%c%c", (char)(0xA0 | dots[i] >> 6), (char)(0x80 | (dots[i] & 63))); /* U+2800 + dots */
         } else {
-            text_add(out, "%c", 'a' + s->owner[cell] % 26);
+            text_add(out, "%c", 'a' + owner[i] % 26);
         }
     }
-    while (out->length > 0 && out->text[out->length - 1] == ' ') {
-        out->text[--out->length] = '\0';
-    }
+    end_colour(out, coloured);
     text_add(out, "\n");
 }
 
