@@ -60,6 +60,10 @@ BODY_FUNCTION(average);
 /* The matrix product in our own loops, without OpenBLAS. */
 void K(gemm_plain)(struct threads *t, const struct gemm *g, void *scratch);
 
+/* Products of at most four rows with a transposed matrix: gemm asks for them where they are supported. No scratch. */
+int K(gemm_few_supports)(const struct gemm *g);
+void K(gemm_few)(struct threads *t, const struct gemm *g);
+
 /* Ways to convolve. */
 extern const struct conv_kernel K(conv_ref), K(conv_im2col), K(conv_lanes), K(conv_nhwc), K(conv_winograd);
 

@@ -1,6 +1,6 @@
-/* Matrix products of reals. C is cut into a grid of tiles that depends on the shape alone; a tile is computed by one thread, by OpenBLAS
- * (float, where it can be loaded) or by our own loops: panels of A and B are packed so that the innermost loop reads memory in order and keeps a
- * small block of C in registers (Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008). */
+/* Matrix products of reals. A few rows are gemm_few.c's. Else C is cut into a grid of tiles that depends on the shape alone; a tile is computed by
+ * one thread, by OpenBLAS (float, where it can be loaded) or by our own loops: panels of A and B are packed so that the innermost loop reads memory
+ * in order and keeps a small block of C in registers (Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008). */
 #include <limits.h>
 #include "kernels/body/functions.h"
 
@@ -166,13 +166,7 @@ void K(gemm_plain)(struct threads *t, const struct gemm *g, void *scratch) {
 
 /* ---- OpenBLAS ---- */
 
-#if defined(ELEM_f64)
-
-void K(gemm)(struct threads *t, const struct gemm *g, void *scratch) {
-    K(gemm_plain)(t, g, scratch);
-}
-
-#else
+#if !defined(ELEM_f64)
 
 static void blas_piece(void *arg, int piece, int thread) {
     const struct job *job = arg;
@@ -184,13 +178,30 @@ static void blas_piece(void *arg, int piece, int thread) {
     blas_sgemm(g->transpose_a, g->transpose_b, t.m, t.n, g->k, a, g->lda, b, g->ldb, g->add, (float *)g->c + i * g->ldc + j, g->ldc);
 }
 
-void K(gemm)(struct threads *t, const struct gemm *g, void *scratch) {
+/* 0 where it is not for OpenBLAS. */
+static int gemm_blas(struct threads *t, const struct gemm *g) {
     struct job job = {g, grid_of(g, INT_MAX, INT_MAX), NULL};
     if (g->k == 0 || g->lda > INT_MAX || g->ldb > INT_MAX || g->ldc > INT_MAX || !blas_ready()) {
-        K(gemm_plain)(t, g, scratch);
-        return;
+        return 0;
     }
     threads_run(t, job.grid.m_tiles * job.grid.n_tiles, blas_piece, &job);
+    return 1;
+}
+
+#else
+
+static int gemm_blas(struct threads *t, const struct gemm *g) {
+    (void)t;
+    (void)g;
+    return 0;
 }
 
 #endif
+
+void K(gemm)(struct threads *t, const struct gemm *g, void *scratch) {
+    if (K(gemm_few_supports)(g)) {
+        K(gemm_few)(t, g);
+    } else if (!gemm_blas(t, g)) {
+        K(gemm_plain)(t, g, scratch);
+    }
+}
