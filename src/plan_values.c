@@ -154,12 +154,15 @@ static void start(float *w, const struct slot *slot, struct rng *rng) {
 }
 
 void plan_init(struct plan *plan, uint64_t seed) {
+    int in_place = plan->target.kernels->dtype != DTYPE_F64;
     for (int i = 0; i < plan->value_count; i++) {
         const struct value *v = &plan->values[i];
         struct rng rng = rng_make(seed, RNG_INIT, (uint64_t)i);
-        float *w = mem_need(v->slot->count, sizeof *w);
+        float *w = in_place ? v->data : mem_need(v->slot->count, sizeof *w);
         start(w, v->slot, &rng);
-        value_set(plan, v, w);
-        free(w);
+        if (!in_place) {
+            value_set(plan, v, w);
+            free(w);
+        }
     }
 }
