@@ -10,12 +10,17 @@
 
 const char config_line_file[] = "--set";
 
+static void entry_free(struct entry *entry) {
+    free(entry->key);
+    free(entry->value);
+    free(entry->said_of);
+}
+
 void config_free(struct config *config) {
     for (size_t i = 0; i < config->count; i++) {
         struct section *section = &config->sections[i];
         for (size_t j = 0; j < section->count; j++) {
-            free(section->entries[j].key);
-            free(section->entries[j].value);
+            entry_free(&section->entries[j]);
         }
         free(section->entries);
         free(section->name);
@@ -136,8 +141,7 @@ int config_add_entry(struct section *section, const char *key, size_t key_length
 }
 
 void config_drop_entry(struct section *section, size_t i) {
-    free(section->entries[i].key);
-    free(section->entries[i].value);
+    entry_free(&section->entries[i]);
     section->count--;
     memmove(&section->entries[i], &section->entries[i + 1], (section->count - i) * sizeof *section->entries);
 }
@@ -222,8 +226,8 @@ void config_put(struct section *section, const char *key, const char *value) {
     entry->is = section->tables != NULL ? config_find_key(section->tables, key) : NULL;
 }
 
-int config_override(struct section *section, const char *key, const char *value, struct err *err) {
-    struct section probe = {.name = section->name, .file = config_line_file};
+int config_override(struct section *section, const char *said_of, const char *key, const char *value, struct err *err) {
+    struct section probe = {.name = (char *)said_of, .file = config_line_file};
     size_t key_length = strlen(key), value_length = strlen(value);
     config_trim(&value, &value_length);
     if (refuse_key(&probe, key, key_length, 0, err) != 0 ||
@@ -243,5 +247,7 @@ int config_override(struct section *section, const char *key, const char *value,
     entry->value[value_length] = '\0';
     entry->file = config_line_file;
     entry->line = 0;
+    free(entry->said_of);
+    entry->said_of = mem_copy(said_of);
     return 0;
 }

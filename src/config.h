@@ -28,6 +28,7 @@ struct entry {
     char *key, *value;          /* value: text as written, outer spaces cut; JSON lists are joined with commas */
     const char *file;           /* borrowed from the config; "--set" for the command line's */
     int line;
+    char *said_of;              /* of the command line's: the section as it was named there ("conv1"); else NULL */
     const struct key *is;       /* set by config_check */
 };
 struct section {

@@ -82,7 +82,7 @@ static int refuse_item(const struct entry *entry, const char *label, const char 
     char shown[CONFIG_SHOWN];
     double min, max, real;
     struct text wanted = {0};
-    char *where = config_where(entry->file, entry->line, label, entry->key), *nearest = NULL;
+    char *where = config_where_entry(entry, label), *nearest = NULL;
     config_range(entry->is, &min, &max);
     /* The ends of a range are spelled out to whom they concern. */
     config_add_wanted(&wanted, entry->is, number_real(item, &real) == 0 && (real < min || real > max));
@@ -101,7 +101,7 @@ static int check_list(const struct entry *entry, const char *label, struct err *
     int count = 0;
     for (const char *rest = entry->value; rest != NULL; count++) {
         if (count == CONFIG_MOST_ITEMS) {
-            char *where = config_where(entry->file, entry->line, label, entry->key);
+            char *where = config_where_entry(entry, label);
             err_add(err, STATUS_REFUSED, "%swant at most %d items", where, CONFIG_MOST_ITEMS);
             free(where);
             return -1;
@@ -139,7 +139,7 @@ static int check_value(const struct entry *entry, const char *label, struct err 
 
 static void refuse_unknown(const struct section *section, const struct entry *entry, const char *label,
                            struct err *err) {
-    char *where = config_where(entry->file, entry->line, label, entry->key), *nearest = NULL;
+    char *where = config_where_entry(entry, label), *nearest = NULL;
     if (err->count < ERR_MOST) { /* the search is not worth its time for a sentence that is only counted */
         char *names = all_names(section->tables);
         nearest = config_nearest_among(names, entry->key);
@@ -157,7 +157,7 @@ static int choose_twin(const struct entry *first, const struct entry *second, co
     if (second->file == config_line_file || first->file == config_line_file) { /* the command line has the last word */
         return second->file == config_line_file ? 0 : 1;
     }
-    char *where = config_where(second->file, second->line, label, second->key);
+    char *where = config_where_entry(second, label);
     const char *name = strcmp(first->key, second->key) != 0 ? first->key : "the key";
     if (strcmp(first->value, second->value) == 0) {
         err_warn(err, "%sgiven twice: %s has the same value in line %d", where, name, first->line);

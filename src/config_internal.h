@@ -22,8 +22,8 @@ extern const char config_line_file[]; /* "--set": the file of what the command l
 struct section *config_add_section(struct config *config, const char *name, size_t length, int line, struct err *err);
 int config_add_entry(struct section *section, const char *key, size_t key_length, const char *value,
                      size_t value_length, int line, struct err *err);
-/* As --set does: replaces or adds the entry, which says from then on that it is the command line's. */
-int config_override(struct section *section, const char *key, const char *value, struct err *err);
+/* As --set does: replaces or adds the entry, which says from then on that it is the command line's, and how the section was named there. */
+int config_override(struct section *section, const char *said_of, const char *key, const char *value, struct err *err);
 struct section *config_append_section(struct config *config, const char *name, size_t length, const char *file,
                                       int line);
 /* The entry whose key is written so, aliases apart, or NULL. */
@@ -86,6 +86,8 @@ struct entry *config_find_entry(const struct section *section, const char *key);
 
 /* "FILE:LINE: [label] key: ", or "--set label.key: "; without key: "FILE:LINE: [label]: ". malloc'ed. */
 char *config_where(const char *file, int line, const char *label, const char *key);
+/* The same of an entry; one of the command line's names the section as it was named there, not by the label. */
+char *config_where_entry(const struct entry *entry, const char *label);
 /* The range of a key's numbers. Returns 0 where it has none of its own. */
 int config_range(const struct key *key, double *min, double *max);
 /* What a value of the key must be: "1..64", "a comma list of numbers". `in_full` spells out ends that are nearly none.

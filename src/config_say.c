@@ -22,6 +22,10 @@ char *config_where(const char *file, int line, const char *label, const char *ke
     return out.text;
 }
 
+char *config_where_entry(const struct entry *entry, const char *label) {
+    return config_where(entry->file, entry->line, entry->said_of != NULL ? entry->said_of : label, entry->key);
+}
+
 static char *format_list(const char *format, va_list list) {
     va_list again;
     va_copy(again, list);
@@ -36,7 +40,7 @@ static char *format_list(const char *format, va_list list) {
 int config_refuse(const struct section *section, const char *label, const char *key, struct err *err,
                   const char *format, ...) {
     const struct entry *entry = key != NULL ? config_find_entry(section, key) : NULL;
-    char *where = entry != NULL ? config_where(entry->file, entry->line, label, entry->key)
+    char *where = entry != NULL ? config_where_entry(entry, label)
                                 : config_where(section->file, section->line, label, key);
     va_list list;
     va_start(list, format);

@@ -95,7 +95,7 @@ int config_set(struct config *config, const char *assignment, struct err *err) {
     } else {
         *dot = '\0';
         struct section *section = find_set(config, left, assignment, err);
-        status = section == NULL ? -1 : config_override(section, dot + 1, assignment + length + 1, err);
+        status = section == NULL ? -1 : config_override(section, left, dot + 1, assignment + length + 1, err);
     }
     free(left);
     return status;

@@ -99,7 +99,11 @@ refused() {
     run -2 --separate-stderr dlcli summary "$SMALL" --set conv2.filters=5
     says 'conv1'
     run -2 --separate-stderr dlcli summary "$SMALL" --set conv1.filtres=5
-    says 'filters'
+    says '--set conv1.filtres: unknown key; did you mean "filters"?'
+    run -2 --separate-stderr dlcli summary "$SMALL" --set 0.filters=none
+    says '--set 0.filters: want'
+    run -2 --separate-stderr dlcli summary "$SMALL" --set network.batch=none
+    says '--set network.batch: want'
     run -2 --separate-stderr dlcli summary "$SMALL" --set nonsense
     says 'nonsense'
     run -2 --separate-stderr dlcli summary "$SMALL" --set 99.filters=5

@@ -186,7 +186,7 @@ static void test_refuse(void **state) {
     assert_string_equal(err.sentences[0], "x.cfg:3: [convolutional] maps: want 8");
     assert_string_equal(err.sentences[1], "x.cfg:2: [convolutional] batch: is missing");
     assert_string_equal(err.sentences[2], "x.cfg:2: [convolutional]: the output is empty");
-    assert_string_equal(err.sentences[3], "--set convolutional.stride: want 1");
+    assert_string_equal(err.sentences[3], "--set conv.stride: want 1");
     err_free(&err);
     config_free(&c);
 }
