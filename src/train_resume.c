@@ -1,10 +1,13 @@
 /* What a resume has to know (trainer.h): the checkpoint that RUN holds, and whether what is asked for now is the same
  * run. The stored config is complete: it is compared with the command's, once that is complete too, key by key. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/flags.h"
 #include "trainer.h"
+
+enum { DEFAULT_ROOM = 32 };   /* a number's characters */
 
 int stored_read(struct stored *s, const char *path, struct err *err) {
     *s = (struct stored){0};
@@ -66,6 +69,16 @@ static const char *shown(const char *value) {
     return value != NULL ? value : "nothing";
 }
 
+/* What a section does where it doesn't give that key; NULL: nothing. [net]'s eps (no other section has a key of that name) depends on the
+ * optimizer. */
+static const char *default_in(const struct section *section, const struct entry *entry, char room[DEFAULT_ROOM]) {
+    if (strcmp(key_of(entry), "eps") == 0) {
+        snprintf(room, DEFAULT_ROOM, "%.17g", optimizer_eps(section));
+        return room;
+    }
+    return entry->is != NULL ? entry->is->standard : NULL;
+}
+
 /* Does every key of `a` mean the same in `b`? One that isn't there stands at its default. */
 static int section_same(const struct section *a, const struct section *b, int a_is_stored, struct err *err) {
     int bad = 0;
@@ -77,7 +90,8 @@ static int section_same(const struct section *a, const struct section *b, int a_
         if (other != NULL && !a_is_stored) {
             continue;   /* was looked at from the other side */
         }
-        const char *value = other != NULL ? other->value : mine->is != NULL ? mine->is->standard : NULL;
+        char room[DEFAULT_ROOM];
+        const char *value = other != NULL ? other->value : default_in(b, mine, room);
         if (value == NULL || !same_value(mine->value, value)) {
             bad = err_add(err, STATUS_REFUSED, "--resume: [%s] %s is %s in the run and %s now: that is another run; "
                           "repeat the options that it was begun with", a->name, key_of(mine),

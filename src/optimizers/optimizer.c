@@ -29,6 +29,17 @@ static int rule_find(const struct section *net, const struct optimizer_ops **ops
     return 0;
 }
 
+double optimizer_eps(const struct section *net) {
+    const struct optimizer_ops *ops;
+    struct err ignored = {0};   /* optimizer_make refuses */
+    if (config_given(net, "eps")) {
+        return config_real(net, "eps");
+    }
+    rule_find(net, &ops, &ignored);
+    err_free(&ignored);
+    return ops->eps;
+}
+
 /* With constant gradients a step of momentum is 1 / (1 - momentum) of them, Nesterov's one more. The decay is that at
  * the schedule's height, and follows the schedule as the rate does. */
 static int decouple(struct optimizer *o, const struct section *net, struct err *err) {
@@ -99,7 +110,7 @@ int optimizer_make(struct optimizer *o, const struct section *net, struct plan *
         .rmsprop_alpha = config_real(net, "rmsprop_alpha"),
         .rmsprop_momentum = config_real(net, "rmsprop_momentum"),
         .momentum_decay = config_real(net, "momentum_decay"),
-        .eps = config_given(net, "eps") ? config_real(net, "eps") : ops->eps,
+        .eps = optimizer_eps(net),
         .clip = config_real(net, "clip"),
         .ema = config_real(net, "ema"),
         .nesterov = config_bool(net, "nesterov"),

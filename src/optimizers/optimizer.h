@@ -36,6 +36,8 @@ struct optimizer {
 };
 int optimizer_make(struct optimizer *o, const struct section *net, struct plan *plan, struct err *err);
 void optimizer_free(struct optimizer *o);
+/* What is added to the denominator: [net] eps, or where it doesn't say the rule's own. */
+double optimizer_eps(const struct section *net);
 /* One update with learning rate `rate` at (0-based) step `step`, the gradients multiplied by `scale` first. Returns
  * their norm before clipping (not finite: nothing was updated). Tensors that aren't updated in (0-based) epoch `epoch`
  * keep their state too. Weights have to be packed afterwards (run_pack). */

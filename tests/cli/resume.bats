@@ -59,6 +59,15 @@ stopped_after() {
     [ -z "$(find run -name '*.part*')" ]
 }
 
+@test "a default that is named is the same run, another value is not" {
+    dlcli train "$SMALL" -q -o named --epochs 1 --set net.optimizer=adagrad
+    run -0 dlcli train "$SMALL" -q -o named --epochs 1 --set net.optimizer=adagrad --set net.eps=1e-10 --resume
+    run -2 --separate-stderr dlcli train "$SMALL" -q -o named --epochs 1 --set net.optimizer=adagrad --set net.eps=1e-8 --resume
+    says '[net] eps is 1e-10 in the run and 1e-8 now'
+    dlcli train "$SMALL" -q -o given --epochs 1 --set net.optimizer=adam --set net.eps=1e-8
+    run -0 dlcli train "$SMALL" -q -o given --epochs 1 --set net.optimizer=adam --resume
+}
+
 @test "a damaged checkpoint is refused, not resumed from" {
     stopped_after TERM 400
     cp run/last.safetensors good
