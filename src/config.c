@@ -226,6 +226,13 @@ void config_put(struct section *section, const char *key, const char *value) {
     entry->is = section->tables != NULL ? config_find_key(section->tables, key) : NULL;
 }
 
+void config_drop(struct section *section, const char *key) {
+    struct entry *entry = config_find_entry(section, key);
+    if (entry != NULL) {
+        config_drop_entry(section, (size_t)(entry - section->entries));
+    }
+}
+
 int config_override(struct section *section, const char *said_of, const char *key, const char *value, struct err *err) {
     struct section probe = {.name = (char *)said_of, .file = config_line_file};
     size_t key_length = strlen(key), value_length = strlen(value);

@@ -62,6 +62,8 @@ int config_set(struct config *config, const char *assignment, struct err *err);
 /* Sets key to value in section (added if missing): how resolved values (mean=auto) get into the stored config. The value is not
  * looked at: it must fit the key's type, without line breaks or " #". */
 void config_put(struct section *section, const char *key, const char *value);
+/* The key stands at its default from here on. */
+void config_drop(struct section *section, const char *key);
 
 /* The text of the tree; parsing it gives the same tree. INI comments are not kept. In JSON, values of checked keys become numbers, lists and booleans by their
  * key's type (texts otherwise, or numbers where the text is one, as in mean=0.5,0.5); reading either form gives the same values. malloc'ed. */

@@ -1,5 +1,5 @@
-/* trainer: what the files of training share: train.c (the loop), train_setup.c and train_resume.c (everything that can
- * be refused), train_step.c (one update), train_divergence.c, train_policy.c (rate, best, patience), train_find_rate.c, train_save.c
+/* trainer: what the files of training share: train.c (the loop), train_setup.c, train_check.c and train_resume.c (everything that
+ * can be refused), train_step.c (one update), train_divergence.c, train_policy.c (rate, best, patience), train_find_rate.c, train_save.c
  * (checkpoints), train_events.c (metrics.jsonl and what people see). */
 #ifndef DLCLI_TRAINER_H
 #define DLCLI_TRAINER_H
@@ -63,7 +63,6 @@ int trainer_open(struct trainer *t, struct err *err);
 void trainer_close(struct trainer *t);
 /* The loader from where the state stands; the one before is freed. */
 int trainer_load(struct trainer *t, struct err *err);
-int trainer_validates(const struct trainer *t);
 struct section *trainer_section(struct trainer *t, const struct section *section);     /* the same, to be changed */
 
 int stored_read(struct stored *s, const char *path, struct err *err);
@@ -72,6 +71,16 @@ void stored_free(struct stored *s);
 const char *stored_value(const struct stored *s, const struct section *section, const char *key);
 /* Refuses where the config (complete now) or the options would make another run; warns where the machine might. */
 int stored_compare(const struct stored *s, const struct trainer *t, struct err *err);
+
+/* ---- train_check.c ---- */
+
+int trainer_validates(const struct trainer *t);
+/* Refuses a network without a loss or anything to train, and [net] keys its classes contradict; fills class_weights. */
+int trainer_check_network(struct trainer *t, struct err *err);
+/* After the length was read and the schedule made: refuses data that the network, the schedule or mixing can't take. */
+int trainer_check_data(const struct trainer *t, struct err *err);
+/* Fills length from [net] and the training samples; refuses none, or two that differ. */
+int trainer_read_length(struct trainer *t, struct err *err);
 
 /* ---- train.c, train_find_rate.c ---- */
 
