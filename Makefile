@@ -80,7 +80,7 @@ FLAGS_emulatedvnni := $(FLAGS_emulated) -DISA_vnni=1
 $(eval $(call kernel_rule,emulatedvnni,f32))
 EMULATED := $(INT8:src/kernels/body/%.c=$(OUT)/kernels/emulatedvnni-f32/%.o)
 EMULATED += $(foreach e,f32 bf16,$(patsubst src/kernels/body/%.c,$(OUT)/kernels/emulated-$(e)/%.o,\
-	$(filter src/kernels/body/conv_lanes% src/kernels/body/conv_nhwc% src/kernels/body/conv_winograd% src/kernels/body/conv_int8% src/kernels/body/activation.c,$(BODIES))))
+	$(filter src/kernels/body/conv_lanes% src/kernels/body/conv_nhwc% src/kernels/body/conv_winograd% src/kernels/body/conv_int8% src/kernels/body/activation.c src/kernels/body/cells% src/kernels/body/recurrent.c,$(BODIES))))
 endif
 
 # Tests: every tests/unit/test_*.c is a program of its own, linked with everything but main.c.
@@ -90,8 +90,8 @@ $(OUT)/tests/%: tests/unit/%.c $(LIBRARY)
 	$(SAY) "  TEST $@"
 	$(Q)$(CC) $(CPPFLAGS) -Itests/unit $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< $(LIBRARY) $(LDLIBS) -lcmocka
 
-$(OUT)/tests/test_conv $(OUT)/tests/test_int8: $(EMULATED)
-$(OUT)/tests/test_conv $(OUT)/tests/test_int8: LIBRARY += $(EMULATED)
+$(OUT)/tests/test_conv $(OUT)/tests/test_int8 $(OUT)/tests/test_cells: $(EMULATED)
+$(OUT)/tests/test_conv $(OUT)/tests/test_int8 $(OUT)/tests/test_cells: LIBRARY += $(EMULATED)
 
 tests: $(TESTS)
 test-unit: $(TESTS)

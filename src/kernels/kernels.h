@@ -161,22 +161,22 @@ struct value_loss {
     double scale;                   /* of the gradient, besides weight: 1 / rows of the whole batch */
 };
 
-/* ---- recurrent layers: one step of a cell, reals but for out and dout ---- */
+/* ---- recurrent layers: all steps of one direction, reals but for out and dout ---- */
 enum cell_kind { CELL_TANH, CELL_RELU, CELL_LSTM /* gates i, f, g, o */, CELL_GRU /* r, z, n */ };
-struct cell {
+struct cells {
     enum cell_kind kind;
-    size_t batch, hidden;
-    void *gates;                        /* batch x G x hidden: products with the input -> values of the gates (as backward wants them) -> gradients of their sums */
-    const void *products;               /* batch x G x hidden: with h_before */
+    size_t batch, hidden, steps;
+    int reverse;                        /* steps are taken from the last to the first */
+    const void *packed;                 /* what cells_pack made of the weights that stand before the state */
+    void *gates;                        /* steps x batch x G x hidden: products with the input -> values of the gates (as backward wants them) -> gradients of their sums */
     const void *bias_ih, *bias_hh;      /* G x hidden */
-    const void *h_before, *c_before;    /* batch x hidden; c of lstm only */
-    void *h, *c;
-    void *extra;                        /* gru, batch x hidden: the third gate's product with h_before, then its gradient */
-    void *out; const void *dout;        /* rows of hidden elems, out_stride elems apart: h; the gradient that comes from there (NULL: none) */
-    size_t out_stride;
-    const float *symbols;               /* one a row: where it is SYMBOL_PADDING the row's sequence has ended; or NULL */
-    int hold;                           /* what such a row puts out: its state, else zeros */
-    void *dh, *dc;                      /* backward, in place: gradient of h, c from the step after -> of c_before; of h_before, as far as it passes the gates by (gru; with symbols every kind: what comes through the products is to be added) */
+    void *h, *c;                        /* steps + 1 x batch x hidden: the state before step t at t, behind it at t + 1; reverse: the other way round. c of lstm only */
+    void *extra;                        /* gru, steps x batch x hidden: the third gate's product with the state, then its gradient */
+    void *out; const void *dout;        /* h, and the gradient that comes from there: of step t from element t * out_step on, rows out_stride apart */
+    size_t out_stride, out_step;
+    int last;                           /* only the step taken last puts out, at 0 */
+    const float *symbols;               /* steps x batch: where it is SYMBOL_PADDING the row's sequence has ended: it keeps its state, and puts out zeros, with `last` its state. Or NULL */
+    void *dh, *dc;                      /* scratch for backward, batch x hidden each */
 };
 
 /* ---- symbols ---- */
@@ -263,8 +263,11 @@ struct kernels {
     void (*loss)(struct threads *t, const struct value_loss *l, const void *x, double *loss);
     void (*loss_back)(struct threads *t, const struct value_loss *l, const void *x, void *dx, int add);
 
-    void (*cell)(struct threads *t, const struct cell *c);
-    void (*cell_back)(struct threads *t, const struct cell *c);
+    /* weight_hh (G * hidden x hidden) -> packed, of cells_packed bytes, 64-aligned; training: for cells_back too */
+    size_t (*cells_packed)(enum cell_kind kind, size_t hidden, int training);
+    void (*cells_pack)(struct threads *t, enum cell_kind kind, size_t hidden, int training, const void *weight, void *packed);
+    void (*cells)(struct threads *t, const struct cells *c);
+    void (*cells_back)(struct threads *t, const struct cells *c);
     void (*lookup)(struct threads *t, const struct lookup *l);
     void (*lookup_back)(struct threads *t, const struct lookup *l);
     /* to[j] += sum of x[i * stride + j] over the rows, reals */

@@ -17,6 +17,7 @@ const struct layer_ops layer_lstm = {
     .keys = tables,
     .shape = shape,
     .plan = recurrent_plan,
+    .pack = recurrent_pack,
     .forward = recurrent_forward,
     .backward = recurrent_backward,
 };

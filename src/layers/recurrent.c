@@ -62,16 +62,28 @@ void recurrent_plan(struct op *op, const struct target *target) {
     int rows = target->batch * own->steps, gates = own->gates * own->hidden;
     struct gemm largest = {.m = rows, .n = gates, .k = own->inputs > own->hidden ? own->inputs : own->hidden};
     op->in_layout = op->out_layout = LAYOUT_NCHW;
-    op->implementation = "gemm";
+    op->implementation = "cells";
     op->backward_reads_in = 1;
     op->saved_bytes = layer_reals(kernels, recurrent_sizes(own, batch).all * (size_t)own->directions);
     op->scratch_bytes = layer_reals(kernels, recurrent_room(own, batch, kernels).all) +
                         kernels->gemm_scratch(&largest, target->threads);
+    op->packed_bytes = (size_t)own->directions * kernels->cells_packed(own->kind, (size_t)own->hidden, target->training);
     if (own->directions == 1) {
         op->carry_count = own->kind == CELL_LSTM ? 2 : 1;
         op->carry_width = (size_t)own->hidden;
         op->carry_bytes = layer_reals(kernels, batch * (size_t)own->hidden);
         op->own_bytes = (size_t)op->carry_count * op->carry_bytes;
+    }
+}
+
+void recurrent_pack(const struct op *op, const struct exec *exec) {
+    const struct recurrent *own = op->node->own;
+    const struct kernels *k = exec->kernels;
+    size_t hidden = (size_t)own->hidden, each = op->packed_bytes / (size_t)own->directions;
+    int training = each > k->cells_packed(own->kind, hidden, 0); /* the plan's, which booked the bytes */
+    for (int d = 0; d < own->directions; d++) {
+        const struct value *weight = &op->slots[SLOTS * d + SLOT_WEIGHT_HH];
+        k->cells_pack(exec->threads, own->kind, hidden, training, weight->data, pass_packed(op, d));
     }
 }
 
@@ -98,7 +110,8 @@ static void carry(const struct recurrent_pass *p, int in) {
 
 static void forward_direction(const struct recurrent_pass *p) {
     const struct recurrent *own = p->own;
-    int rows = p->exec->batch * own->steps, gates = own->gates * own->hidden, batch = p->exec->batch;
+    struct cells cells = pass_cells(p);
+    int rows = p->exec->batch * own->steps, gates = own->gates * own->hidden;
     struct gemm inputs = {.transpose_b = 1,
                           .m = rows,
                           .n = gates,
@@ -106,22 +119,9 @@ static void forward_direction(const struct recurrent_pass *p) {
                           .lda = (size_t)own->inputs,
                           .ldb = (size_t)own->inputs,
                           .ldc = (size_t)gates};
-    struct gemm state = {.transpose_b = 1,
-                         .m = batch,
-                         .n = gates,
-                         .k = own->hidden,
-                         .lda = (size_t)own->hidden,
-                         .ldb = (size_t)own->hidden,
-                         .ldc = (size_t)gates};
     pass_product(p, inputs, pass_input(p), p->slots[SLOT_WEIGHT_IH].data, p->gates);
     carry(p, 1);
-    for (int i = 0; i < own->steps; i++) {
-        int t = p->reverse ? own->steps - 1 - i : i;
-        struct cell cell = pass_cell_at(p, t);
-        cell.out = pass_out_at(p, p->op->out->data, t);
-        pass_product(p, state, cell.h_before, p->slots[SLOT_WEIGHT_HH].data, p->products);
-        p->exec->kernels->cell(p->exec->threads, &cell);
-    }
+    p->exec->kernels->cells(p->exec->threads, &cells);
     carry(p, 0);
 }
 

@@ -3,8 +3,6 @@
  * constants. */
 #include "layers/recurrent_pass.h"
 
-#include <string.h>
-
 /* The gradients of the state's products: those of the gates, but that gru's third gate has its own. Two blocks of
  * columns. */
 struct block {
@@ -13,48 +11,14 @@ struct block {
     int first, columns;
 };
 
-static int blocks_of(const struct recurrent_pass *p, int t, struct block blocks[2]) {
+static int blocks_of(const struct recurrent_pass *p, struct block blocks[2]) {
     const struct recurrent *own = p->own;
     int gates = own->gates * own->hidden, is_gru = own->kind == CELL_GRU;
-    blocks[0] = (struct block){p->gates + (size_t)t * pass_gates(p) * p->real, (size_t)gates, 0,
+    blocks[0] = (struct block){p->gates, (size_t)gates, 0,
                                is_gru ? 2 * own->hidden : gates};
-    blocks[1] = (struct block){p->extra + (size_t)t * pass_state(p) * p->real, (size_t)own->hidden, 2 * own->hidden,
+    blocks[1] = (struct block){p->extra, (size_t)own->hidden, 2 * own->hidden,
                                own->hidden};
     return is_gru ? 2 : 1;
-}
-
-/* dh of the step before: through the products, on top of what the cell left there (gru; and where sequences end). */
-static void state_back(const struct recurrent_pass *p, int t) {
-    const struct recurrent *own = p->own;
-    size_t hidden = (size_t)own->hidden;
-    struct block blocks[2];
-    int count = blocks_of(p, t, blocks);
-    for (int i = 0; i < count; i++) {
-        const char *weight = (const char *)p->slots[SLOT_WEIGHT_HH].data + (size_t)blocks[i].first * hidden * p->real;
-        struct gemm g = {.add = count > 1 || own->ends,
-                         .m = p->exec->batch,
-                         .n = own->hidden,
-                         .k = blocks[i].columns,
-                         .lda = blocks[i].stride,
-                         .ldb = hidden,
-                         .ldc = hidden};
-        pass_product(p, g, blocks[i].from, weight, p->dh);
-    }
-}
-
-static void steps_back(const struct recurrent_pass *p) {
-    const struct recurrent *own = p->own;
-    memset(p->dh, 0, pass_state(p) * p->real);
-    memset(p->dc, 0, pass_state(p) * p->real);
-    for (int i = own->steps - 1; i >= 0; i--) {
-        int t = p->reverse ? own->steps - 1 - i : i;
-        struct cell cell = pass_cell_at(p, t);
-        cell.dout = pass_out_at(p, p->op->out->grad, t);
-        p->exec->kernels->cell_back(p->exec->threads, &cell);
-        if (i > 0) {
-            state_back(p, t);
-        }
-    }
 }
 
 /* Of the weights and biases that stand before the state: over all steps at once. */
@@ -64,7 +28,7 @@ static void weights_hh_back(const struct recurrent_pass *p, int rows) {
     const struct value *weight = &p->slots[SLOT_WEIGHT_HH], *bias = &p->slots[SLOT_BIAS_HH];
     size_t hidden = (size_t)own->hidden;
     struct block blocks[2];
-    int count = blocks_of(p, 0, blocks);
+    int count = blocks_of(p, blocks);
     for (int i = 0; i < count; i++) {
         const struct block *b = &blocks[i];
         size_t first = (size_t)b->first;
@@ -129,7 +93,8 @@ void recurrent_backward(const struct op *op, const struct exec *exec) {
     int rows = exec->batch * own->steps;
     for (int d = 0; d < own->directions; d++) {
         struct recurrent_pass p = pass_make(op, exec, d);
-        steps_back(&p);
+        struct cells cells = pass_cells(&p);
+        exec->kernels->cells_back(exec->threads, &cells);
         weights_hh_back(&p, rows);
         weights_ih_back(&p, rows);
         if (op->in[0]->grad) {

@@ -12,9 +12,9 @@ struct recurrent_sizes recurrent_sizes(const struct recurrent *own, size_t batch
 
 struct recurrent_room recurrent_room(const struct recurrent *own, size_t batch, const struct kernels *kernels) {
     size_t state = batch * (size_t)own->hidden;
-    struct recurrent_room r = {.products = state * (size_t)own->gates, .dh = state, .dc = state};
+    struct recurrent_room r = {.dh = state, .dc = state};
     r.x = kernels->dtype == DTYPE_BF16 ? batch * (size_t)own->steps * (size_t)own->inputs : 0;
-    r.all = (r.products + r.dh + r.dc + r.x + 15) / 16 * 16;
+    r.all = (r.dh + r.dc + r.x + 15) / 16 * 16;
     return r;
 }
 
@@ -34,55 +34,54 @@ struct recurrent_pass pass_make(const struct op *op, const struct exec *exec, in
     p.h = p.gates + s.gates * real;
     p.c = p.h + s.h * real;
     p.extra = p.c + s.c * real;
-    p.products = op->scratch;
-    p.dh = p.products + r.products * real;
+    p.dh = op->scratch;
     p.dc = p.dh + r.dh * real;
     p.x = p.dc + r.dc * real;
-    p.rest = p.products + r.all * real;
+    p.rest = p.dh + r.all * real;
     return p;
 }
 
 size_t pass_state(const struct recurrent_pass *p) {
     return p->batch * (size_t)p->own->hidden;
 }
-size_t pass_gates(const struct recurrent_pass *p) {
-    return pass_state(p) * (size_t)p->own->gates;
-}
 
 char *pass_state_at(const struct recurrent_pass *p, char *states, int t, int behind) {
     return states + (size_t)(t + (behind != p->reverse)) * pass_state(p) * p->real;
 }
 
-void *pass_out_at(const struct recurrent_pass *p, void *base, int t) {
-    const struct recurrent *own = p->own;
-    size_t row = (size_t)own->hidden * (size_t)own->directions, elem = dtype_size(p->exec->kernels->dtype);
-    int last = p->reverse ? 0 : own->steps - 1;
-    if (base == NULL || (own->last && t != last)) {
-        return NULL;
-    }
-    size_t step = own->last ? 0 : (size_t)t;
-    return (char *)base + (step * p->batch * row + (size_t)p->reverse * (size_t)own->hidden) * elem;
+void *pass_packed(const struct op *op, int direction) {
+    const struct recurrent *own = op->node->own;
+    return (char *)op->packed + (size_t)direction * (op->packed_bytes / (size_t)own->directions);
 }
 
-struct cell pass_cell_at(const struct recurrent_pass *p, int t) {
+/* This direction's half of an output or of its gradient; NULL stays. */
+static void *half_of(const struct recurrent_pass *p, void *base) {
+    size_t elem = dtype_size(p->exec->kernels->dtype);
+    return base == NULL ? NULL : (char *)base + (size_t)p->reverse * (size_t)p->own->hidden * elem;
+}
+
+struct cells pass_cells(const struct recurrent_pass *p) {
     const struct recurrent *own = p->own;
-    int is_lstm = own->kind == CELL_LSTM;
-    return (struct cell){
+    size_t row = (size_t)own->hidden * (size_t)own->directions;
+    return (struct cells){
         .kind = own->kind,
         .batch = p->batch,
         .hidden = (size_t)own->hidden,
-        .gates = p->gates + (size_t)t * pass_gates(p) * p->real,
-        .products = p->products,
+        .steps = (size_t)own->steps,
+        .reverse = p->reverse,
+        .packed = pass_packed(p->op, p->reverse),
+        .gates = p->gates,
         .bias_ih = p->slots[SLOT_BIAS_IH].data,
         .bias_hh = p->slots[SLOT_BIAS_HH].data,
-        .h_before = pass_state_at(p, p->h, t, 0),
-        .h = pass_state_at(p, p->h, t, 1),
-        .c_before = is_lstm ? pass_state_at(p, p->c, t, 0) : NULL,
-        .c = is_lstm ? pass_state_at(p, p->c, t, 1) : NULL,
-        .extra = own->kind == CELL_GRU ? p->extra + (size_t)t * pass_state(p) * p->real : NULL,
-        .out_stride = (size_t)own->hidden * (size_t)own->directions,
-        .symbols = own->ends ? p->op->input->exact + (size_t)t * p->batch : NULL,
-        .hold = own->last,
+        .h = p->h,
+        .c = own->kind == CELL_LSTM ? p->c : NULL,
+        .extra = own->kind == CELL_GRU ? p->extra : NULL,
+        .out = half_of(p, p->op->out->data),
+        .dout = half_of(p, p->op->out->grad),
+        .out_stride = row,
+        .out_step = p->batch * row,
+        .last = own->last,
+        .symbols = own->ends ? p->op->input->exact : NULL,
         .dh = p->dh,
         .dc = p->dc,
     };

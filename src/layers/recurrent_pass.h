@@ -26,9 +26,10 @@ struct recurrent_sizes {
 };
 struct recurrent_sizes recurrent_sizes(const struct recurrent *own, size_t batch);
 
-/* Scratch, in reals: of one step, then (bfloat16) the inputs as floats; the matrix products' own stands behind. */
+/* Scratch, in reals: gradients of the state, then (bfloat16) the inputs as floats; the matrix products' own stands
+ * behind. */
 struct recurrent_room {
-    size_t products, dh, dc, x, all;
+    size_t dh, dc, x, all;
 };
 struct recurrent_room recurrent_room(const struct recurrent *own, size_t batch, const struct kernels *kernels);
 
@@ -39,21 +40,20 @@ struct recurrent_pass {
     const struct recurrent *own;
     size_t batch, real;
     int reverse;
-    char *gates, *h, *c, *extra;         /* saved */
-    char *products, *dh, *dc, *x, *rest; /* scratch */
+    char *gates, *h, *c, *extra; /* saved */
+    char *dh, *dc, *x, *rest;    /* scratch */
     const struct value *slots;
 };
 
 struct recurrent_pass pass_make(const struct op *op, const struct exec *exec, int direction);
-/* Elements of a state, and of a step's gates. */
+/* Elements of a state. */
 size_t pass_state(const struct recurrent_pass *p);
-size_t pass_gates(const struct recurrent_pass *p);
 /* The state before step t (behind: 0) or behind it (1); states: p->h or p->c. */
 char *pass_state_at(const struct recurrent_pass *p, char *states, int t, int behind);
-/* Where step t's output lies in `base`, the output or its gradient; NULL where the step has none. */
-void *pass_out_at(const struct recurrent_pass *p, void *base, int t);
-/* The cell of step t, but for out and dout. */
-struct cell pass_cell_at(const struct recurrent_pass *p, int t);
+/* Where a direction's packed weights begin. */
+void *pass_packed(const struct op *op, int direction);
+/* All steps, for the kernels. */
+struct cells pass_cells(const struct recurrent_pass *p);
 /* The product g of these, all reals. */
 void pass_product(const struct recurrent_pass *p, struct gemm g, const void *a, const void *b, void *c);
 /* The input as reals: itself, or (bfloat16) a copy in scratch. */

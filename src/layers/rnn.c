@@ -20,6 +20,7 @@ const struct layer_ops layer_rnn = {
     .keys = tables,
     .shape = shape,
     .plan = recurrent_plan,
+    .pack = recurrent_pack,
     .forward = recurrent_forward,
     .backward = recurrent_backward,
 };

@@ -12,6 +12,7 @@ static void by_hand(void **state) {
     net_set(&net, "rnn1.weight_hh", weight_hh);
     net_set(&net, "rnn1.bias_ih", bias_ih);
     net_set(&net, "rnn1.bias_hh", bias_hh);
+    run_pack(&net.plan, &net.exec);
     run_forward(&net.plan, &net.exec, x);
     const float *y = net.plan.output->data;
     double h1 = tanh(1.3), h2 = tanh(-0.2 - 0.3 * h1);
@@ -30,6 +31,7 @@ static void draw_values(struct net *net) {
         value_set(&net->plan, v, values);
         free(values);
     }
+    run_pack(&net->plan, &net->exec);
 }
 
 /* Outputs of `passes` windows of steps / passes each, read in order. */

@@ -1,232 +1,209 @@
-/* Cells of recurrent layers, a step at a time: what stands between the products with the input and with the state
- * before, and the state after; and the way back. PyTorch's equations and gate orders. Units are rows: samples of the
- * batch. */
-#include "kernels/body/functions.h"
-#include "kernels/body/math.h"
+/* Recurrent layers' steps. A step's products with the state need the whole state before, so steps come one after the
+ * other, but samples don't meet: a batch that is large enough is cut into pieces that go through all steps by
+ * themselves, each reading the packed weights once a step. A small batch is cut by units instead, step by step; a
+ * thread then keeps to the panels it had in the step before, and takes them in the opposite order, so that those it
+ * used last are still in its cache. */
+#include <stdatomic.h>
 
-/* A row of the cell: everything of one sample. Gates lie G x hidden. */
-struct row {
-    size_t n;
-    real *gates, *extra, *h, *c, *dh, *dc;
-    const real *products, *bias_ih, *bias_hh, *h_before, *c_before;
-    elem *out;
-    const elem *dout;
-};
+#include "kernels/body/cells.h"
 
-static const size_t gates_of[] = {[CELL_TANH] = 1, [CELL_RELU] = 1, [CELL_LSTM] = 4, [CELL_GRU] = 3};
+/* Blocks of CELL_ROWS samples from which on a batch is cut by samples. */
+enum { BLOCKS = 4, PARTS = 16, LINE = 64 };
 
 static void *at(const void *base, size_t offset) {
     return base == NULL ? NULL : (char *)(uintptr_t)base + offset;
 }
 
-static struct row row_of(const struct cell *cell, size_t i) {
-    size_t n = cell->hidden, one = i * n * sizeof(real), all = one * gates_of[cell->kind],
-           of_out = i * cell->out_stride * sizeof(elem);
-    return (struct row){
-        .n = n,
-        .gates = at(cell->gates, all),
-        .extra = at(cell->extra, one),
-        .h = at(cell->h, one),
-        .c = at(cell->c, one),
-        .dh = at(cell->dh, one),
-        .dc = at(cell->dc, one),
-        .products = at(cell->products, all),
-        .bias_ih = cell->bias_ih,
-        .bias_hh = cell->bias_hh,
-        .h_before = at(cell->h_before, one),
-        .c_before = at(cell->c_before, one),
-        .out = at(cell->out, of_out),
-        .dout = at(cell->dout, of_out),
+/* A pass over the steps. `part` is the forward or backward work on one block of samples and one panel of units. */
+struct walk {
+    const struct cells *c;
+    void (*part)(const struct cells *c, size_t i, size_t panel, size_t row, size_t rows);
+    int back, pieces;
+};
+
+/* The step that is taken i-th on the way forward. */
+static size_t step_of(const struct cells *c, size_t i) {
+    return c->reverse ? c->steps - 1 - i : i;
+}
+
+static struct cell_part part_of(const struct cells *c, size_t i, size_t panel, size_t row) {
+    size_t t = step_of(c, i), n = c->hidden, first = panel * CELL_UNITS, one = row * n + first, state = c->batch * n;
+    size_t here = (t * state + one) * sizeof(real), reverse = c->reverse ? 1 : 0, before = here + reverse * state * sizeof(real),
+           behind = here + (1 - reverse) * state * sizeof(real);
+    size_t gates = ((t * c->batch + row) * cell_gates(c->kind) * n + first) * sizeof(real);
+    size_t out = ((c->last ? 0 : t * c->out_step) + row * c->out_stride + first) * sizeof(elem);
+    int puts_out = !c->last || i == c->steps - 1;
+    float symbol = c->symbols == NULL ? 0 : c->symbols[t * c->batch + row];
+    return (struct cell_part){
+        .kind = c->kind,
+        .n = body_least(CELL_UNITS, n - first),
+        .stride = n,
+        .ended = symbol <= SYMBOL_PADDING && symbol >= SYMBOL_PADDING,
+        .hold = c->last,
+        .gates = at(c->gates, gates),
+        .extra = at(c->extra, here),
+        .h_before = at(c->h, before),
+        .c_before = at(c->c, before),
+        .h = at(c->h, behind),
+        .c = at(c->c, behind),
+        .bias_ih = at(c->bias_ih, first * sizeof(real)),
+        .bias_hh = at(c->bias_hh, first * sizeof(real)),
+        .out = puts_out ? at(c->out, out) : NULL,
+        .dout = puts_out ? at(c->dout, out) : NULL,
+        .dh = at(c->dh, one * sizeof(real)),
+        .dc = at(c->dc, one * sizeof(real)),
     };
 }
 
-/* What goes into gate `gate` of unit j: both products and both biases. */
-static inline real sum_of(const struct row *r, size_t gate, size_t j) {
-    size_t k = gate * r->n + j;
-    return (r->gates[k] + r->bias_ih[k]) + (r->products[k] + r->bias_hh[k]);
-}
-
-/* h = tanh(sum) */
-static void tanh_row(const struct row *r) {
-    for (size_t j = 0; j < r->n; j++) {
-        r->h[j] = real_tanh(sum_of(r, 0, j));
+static void forward_part(const struct cells *c, size_t i, size_t panel, size_t row, size_t rows) {
+    _Alignas(LINE) real sums[CELL_ROWS * CELL_GATES * CELL_UNITS];
+    size_t n = c->hidden, gates = cell_gates(c->kind), before = step_of(c, i) + (c->reverse ? 1 : 0);
+    struct cell_product product = {.rows = rows,
+                                   .panels = gates,
+                                   .depth = n,
+                                   .lda = n,
+                                   .a = (const real *)c->h + (before * c->batch + row) * n,
+                                   .b = (const real *)c->packed + panel * gates * n * CELL_UNITS,
+                                   .sums = sums};
+    K(cell_multiply)(&product);
+    for (size_t r = 0; r < rows; r++) {
+        struct cell_part part = part_of(c, i, panel, row + r);
+        part.products = sums + r * gates * CELL_UNITS;
+        K(cell_forward)(&part);
     }
 }
 
-static void relu_row(const struct row *r) {
-    for (size_t j = 0; j < r->n; j++) {
-        real x = sum_of(r, 0, j);
-        r->h[j] = x <= 0 ? 0 : x;
+/* What the gradients of the gates of the step taken after the i-th give this panel's states. gru's third gate has the
+ * gradient of its product with the state in extra. */
+static void products_back(const struct cells *c, size_t i, size_t panel, size_t row, size_t rows, real *sums) {
+    size_t n = c->hidden, gates = cell_gates(c->kind), sample = step_of(c, i + 1) * c->batch + row;
+    size_t panels = cell_panels(n) * CELL_UNITS * gates * n;
+    struct cell_product product = {.rows = rows,
+                                   .panels = 1,
+                                   .depth = c->kind == CELL_GRU ? 2 * n : gates * n,
+                                   .lda = gates * n,
+                                   .a = (const real *)c->gates + sample * gates * n,
+                                   .b = (const real *)c->packed + panels + panel * gates * n * CELL_UNITS,
+                                   .sums = sums};
+    K(cell_multiply)(&product);
+    if (c->kind == CELL_GRU) {
+        product.b += product.depth * CELL_UNITS;
+        product.a = (const real *)c->extra + sample * n;
+        product.lda = product.depth = n;
+        product.add = 1;
+        K(cell_multiply)(&product);
     }
 }
 
-/* Gates i, f, g, o: c = f c' + i g; h = o tanh(c). The gates' values stay for the way back. */
-static void lstm_row(const struct row *r) {
-    size_t n = r->n;
-    const real *restrict products = r->products, *restrict a = r->bias_ih, *restrict b = r->bias_hh,
-                         *restrict before = r->c_before;
-    real *restrict gates = r->gates, *restrict c = r->c, *restrict h = r->h;
-    for (size_t j = 0; j < n; j++) {
-        size_t f = n + j, g = 2 * n + j, o = 3 * n + j;
-        real in = real_logistic((gates[j] + a[j]) + (products[j] + b[j]));
-        real keep = real_logistic((gates[f] + a[f]) + (products[f] + b[f]));
-        real new = real_tanh((gates[g] + a[g]) + (products[g] + b[g]));
-        real show = real_logistic((gates[o] + a[o]) + (products[o] + b[o]));
-        real state = keep * before[j] + in * new;
-        gates[j] = in;
-        gates[f] = keep;
-        gates[g] = new;
-        gates[o] = show;
-        c[j] = state;
-        h[j] = show * real_tanh(state);
+static void backward_part(const struct cells *c, size_t i, size_t panel, size_t row, size_t rows) {
+    _Alignas(LINE) real sums[CELL_ROWS * CELL_UNITS];
+    int is_end = i == c->steps - 1;
+    if (!is_end) {
+        products_back(c, i, panel, row, rows, sums);
     }
-}
-
-/* Gates r, z, n: n = tanh(Wx + b + r (W'h' + b')); h = (1 - z) n + z h'. extra keeps W'h' + b'. */
-static void gru_row(const struct row *row) {
-    size_t n = row->n;
-    const real *restrict products = row->products, *restrict a = row->bias_ih, *restrict b = row->bias_hh,
-                         *restrict before = row->h_before;
-    real *restrict gates = row->gates, *restrict extra = row->extra, *restrict h = row->h;
-    for (size_t j = 0; j < n; j++) {
-        size_t z = n + j, m = 2 * n + j;
-        real reset = real_logistic((gates[j] + a[j]) + (products[j] + b[j]));
-        real keep = real_logistic((gates[z] + a[z]) + (products[z] + b[z]));
-        real hidden = products[m] + b[m], new = real_tanh(gates[m] + a[m] + reset * hidden);
-        gates[j] = reset;
-        gates[z] = keep;
-        gates[m] = new;
-        extra[j] = hidden;
-        h[j] = (1 - keep) * new + keep * before[j];
-    }
-}
-
-/* ---- sequences that have ended ---- */
-
-static int has_ended(const struct cell *cell, size_t i) {
-    return cell->symbols != NULL && cell->symbols[i] <= SYMBOL_PADDING && cell->symbols[i] >= SYMBOL_PADDING;
-}
-
-static void pass_by(const struct row *r, int hold) {
-    for (size_t j = 0; j < r->n; j++) {
-        r->h[j] = r->h_before[j];
-        if (r->c != NULL) {
-            r->c[j] = r->c_before[j];
+    for (size_t r = 0; r < rows; r++) {
+        struct cell_part part = part_of(c, i, panel, row + r);
+        part.products = is_end ? NULL : sums + r * CELL_UNITS;
+        if (is_end) {
+            memset(part.dh, 0, part.n * sizeof(real));
+            memset(part.dc, 0, part.n * sizeof(real));
         }
-        if (r->out != NULL) {
-            STORE(r->out, j, hold ? r->h[j] : 0);
-        }
+        K(cell_backward)(&part);
     }
 }
 
-/* No gate had a part in it; dh and dc go on to the step before. */
-static void pass_by_back(const struct row *r, size_t gates, int hold) {
-    for (size_t j = 0; r->dout != NULL && hold && j < r->n; j++) {
-        r->dh[j] += LOAD(r->dout, j);
-    }
-    for (size_t j = 0; j < gates * r->n; j++) {
-        r->gates[j] = 0;
-    }
-    for (size_t j = 0; r->extra != NULL && j < r->n; j++) {
-        r->extra[j] = 0;
+/* ---- the walk ---- */
+
+static size_t blocks_of(const struct cells *c) {
+    return (c->batch + CELL_ROWS - 1) / CELL_ROWS;
+}
+
+/* A panel of a step, over blocks of samples. */
+static void walk_panel(const struct walk *w, size_t i, size_t panel, size_t begin, size_t end) {
+    for (size_t block = begin; block < end; block++) {
+        size_t row = block * CELL_ROWS;
+        w->part(w->c, i, panel, row, body_least(CELL_ROWS, w->c->batch - row));
     }
 }
 
-static void forward_range(void *job, size_t begin, size_t end) {
-    static void (*const rows[])(const struct row *) = {
-        [CELL_TANH] = tanh_row, [CELL_RELU] = relu_row, [CELL_LSTM] = lstm_row, [CELL_GRU] = gru_row};
-    const struct cell *cell = job;
-    for (size_t i = begin; i < end; i++) {
-        struct row r = row_of(cell, i);
-        if (has_ended(cell, i)) {
-            pass_by(&r, cell->hold);
-            continue;
-        }
-        rows[cell->kind](&r);
-        for (size_t j = 0; r.out != NULL && j < r.n; j++) {
-            STORE(r.out, j, r.h[j]);
+/* Units are blocks of samples: all steps. */
+static void walk_samples(void *job, size_t begin, size_t end) {
+    const struct walk *w = job;
+    size_t steps = w->c->steps, panels = cell_panels(w->c->hidden);
+    for (size_t s = 0; s < steps; s++) {
+        for (size_t p = 0; p < panels; p++) {
+            walk_panel(w, w->back ? steps - 1 - s : s, s % 2 == 0 ? p : panels - 1 - p, begin, end);
         }
     }
 }
 
-/* An exponential is worth some tens of copies. */
-enum { WEIGHT = 16 };
+/* One step, by panels: pieces are handed out by what thread asks, from its own part first. */
+struct step {
+    const struct walk *w;
+    size_t i;
+    int turn, parts;
+    struct {
+        _Alignas(LINE) atomic_int taken;
+    } part[PARTS];
+};
 
-void K(cell)(struct threads *t, const struct cell *cell) {
-    body_split(t, cell->batch, cell->batch * cell->hidden * WEIGHT, forward_range, (void *)(uintptr_t)cell);
-}
-
-/* ---- the way back: gates become the gradients of their sums ---- */
-
-static void tanh_row_back(const struct row *r) {
-    for (size_t j = 0; j < r->n; j++) {
-        r->gates[j] = r->dh[j] * (1 - r->h[j] * r->h[j]);
-    }
-}
-
-static void relu_row_back(const struct row *r) {
-    for (size_t j = 0; j < r->n; j++) {
-        r->gates[j] = r->h[j] > 0 ? r->dh[j] : 0;
-    }
-}
-
-static void lstm_row_back(const struct row *r) {
-    size_t n = r->n;
-    const real *restrict before = r->c_before, *restrict c = r->c, *restrict dh = r->dh;
-    real *restrict gates = r->gates, *restrict dc = r->dc;
-    for (size_t j = 0; j < n; j++) {
-        real in = gates[j], keep = gates[n + j], new = gates[2 * n + j], show = gates[3 * n + j];
-        real shown = real_tanh(c[j]), state = dc[j] + dh[j] * show * (1 - shown * shown);
-        gates[j] = state * new * in * (1 - in);
-        gates[n + j] = state * before[j] * keep * (1 - keep);
-        gates[2 * n + j] = state * in * (1 - new * new);
-        gates[3 * n + j] = dh[j] * shown * show * (1 - show);
-        dc[j] = state * keep;
-    }
-}
-
-/* extra becomes the gradient of W'h' + b' of the third gate; dh keeps what reaches h' past the gates. */
-static void gru_row_back(const struct row *r) {
-    size_t n = r->n;
-    const real *restrict before = r->h_before;
-    real *restrict gates = r->gates, *restrict extra = r->extra, *restrict dh = r->dh;
-    for (size_t j = 0; j < n; j++) {
-        real reset = gates[j], keep = gates[n + j], new = gates[2 * n + j];
-        real dnew = dh[j] * (1 - keep) * (1 - new * new);
-        gates[j] = dnew * extra[j] * reset * (1 - reset);
-        gates[n + j] = dh[j] * (before[j] - new) * keep * (1 - keep);
-        gates[2 * n + j] = dnew;
-        extra[j] = dnew * reset;
-        dh[j] *= keep;
-    }
-}
-
-static void backward_range(void *job, size_t begin, size_t end) {
-    static void (*const rows[])(const struct row *) = {
-        [CELL_TANH] = tanh_row_back,
-        [CELL_RELU] = relu_row_back,
-        [CELL_LSTM] = lstm_row_back,
-        [CELL_GRU] = gru_row_back,
-    };
-    const struct cell *cell = job;
-    for (size_t i = begin; i < end; i++) {
-        struct row r = row_of(cell, i);
-        if (has_ended(cell, i)) {
-            pass_by_back(&r, gates_of[cell->kind], cell->hold);
-            continue;
-        }
-        for (size_t j = 0; r.dout != NULL && j < r.n; j++) {
-            r.dh[j] += LOAD(r.dout, j);
-        }
-        rows[cell->kind](&r);
-        for (size_t j = 0; cell->symbols != NULL && cell->kind != CELL_GRU && j < r.n; j++) {
-            r.dh[j] = 0;
+static int take(struct step *s, int thread) {
+    for (int k = 0;; k = (k + 1) % s->parts) {
+        int part = (thread + k) % s->parts, begin = (int)body_begin((size_t)s->w->pieces, part, s->parts);
+        int end = (int)body_begin((size_t)s->w->pieces, part + 1, s->parts);
+        int taken = atomic_load(&s->part[part].taken) < end - begin ? atomic_fetch_add(&s->part[part].taken, 1) : end - begin;
+        if (taken < end - begin) {
+            return s->turn ? end - 1 - taken : begin + taken;
         }
     }
 }
 
-void K(cell_back)(struct threads *t, const struct cell *cell) {
-    body_split(t, cell->batch, cell->batch * cell->hidden * WEIGHT, backward_range, (void *)(uintptr_t)cell);
+static void step_piece(void *arg, int piece, int thread) {
+    struct step *s = arg;
+    const struct walk *w = s->w;
+    size_t panels = cell_panels(w->c->hidden), blocks = blocks_of(w->c);
+    piece = take(s, thread);
+    size_t begin = body_begin(panels, piece, w->pieces), end = body_begin(panels, piece + 1, w->pieces);
+    for (size_t p = begin; p < end; p++) {
+        walk_panel(w, s->i, s->turn ? begin + end - 1 - p : p, 0, blocks);
+    }
+}
+
+static void walk_units(struct threads *t, struct walk *w) {
+    size_t steps = w->c->steps;
+    struct step s = {.w = w, .parts = threads_count(t) < PARTS ? threads_count(t) : PARTS};
+    for (size_t i = 0; i < steps; i++) {
+        s.i = w->back ? steps - 1 - i : i;
+        s.turn = i % 2 != 0;
+        for (int part = 0; part < s.parts; part++) {
+            atomic_store(&s.part[part].taken, 0);
+        }
+        threads_run(t, w->pieces, step_piece, &s);
+    }
+}
+
+/* As many pieces of samples as threads: each reads all weights once a step, and no sum is cut, so that how many there
+ * are changes no bit. */
+static void walk(struct threads *t, struct walk *w) {
+    const struct cells *c = w->c;
+    size_t blocks = blocks_of(c), team = (size_t)threads_count(t);
+    if (blocks >= BLOCKS) {
+        struct body_split s = {walk_samples, w, blocks, (int)body_least(blocks, team)};
+        threads_run(t, s.pieces, body_split_piece, &s);
+        return;
+    }
+    w->pieces = body_pieces_of(cell_panels(c->hidden), c->batch * c->hidden * c->hidden * cell_gates(c->kind));
+    walk_units(t, w);
+}
+
+void K(cells)(struct threads *t, const struct cells *c) {
+    struct walk w = {.c = c, .part = forward_part};
+    walk(t, &w);
+}
+
+void K(cells_back)(struct threads *t, const struct cells *c) {
+    struct walk w = {.c = c, .part = backward_part, .back = 1};
+    walk(t, &w);
 }
 
 /* ---- sums of columns ---- */

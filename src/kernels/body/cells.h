@@ -1,0 +1,57 @@
+/* What the files of the recurrent cells share: recurrent.c walks over the steps, cells_product.c multiplies with the
+ * state, cells_unit.c is the arithmetic of the gates. */
+#ifndef DLCLI_KERNELS_BODY_CELLS_H
+#define DLCLI_KERNELS_BODY_CELLS_H
+
+#include "kernels/body/functions.h"
+
+/* Weights lie in panels of CELL_UNITS units, which CELL_VECS vectors hold; CELL_ROWS samples at once fill the registers. */
+#if defined(ISA_avx512)
+enum { CELL_ROWS = 12, CELL_VECS = 2 };
+#elif defined(ISA_avx2)
+enum { CELL_ROWS = 6, CELL_VECS = 2 };
+#elif defined(ELEM_f64)
+enum { CELL_ROWS = 2, CELL_VECS = 1 };
+#else
+enum { CELL_ROWS = 4, CELL_VECS = 1 };
+#endif
+enum { CELL_UNITS = CELL_VECS * LANES, CELL_GATES = 4 };
+
+/* Gates of a kind of cell. */
+static inline size_t cell_gates(enum cell_kind kind) {
+    return kind == CELL_LSTM ? 4 : kind == CELL_GRU ? 3 : 1;
+}
+
+/* Panels that hold all units. */
+static inline size_t cell_panels(size_t hidden) {
+    return (hidden + CELL_UNITS - 1) / CELL_UNITS;
+}
+
+/* sums (rows x panels x CELL_UNITS) = [sums +] a (rows x depth, lda apart) times each of `panels` panels of depth x
+ * CELL_UNITS, one behind the other at b. rows at most CELL_ROWS; each sum runs over k from first to last. */
+struct cell_product {
+    size_t rows, panels, depth, lda;
+    const real *a, *b;
+    real *sums;
+    int add;
+};
+void K(cell_multiply)(const struct cell_product *p);
+
+/* Units of one sample, n of a panel. Gates of `gates`, bias_ih, bias_hh lie `stride` reals apart; of products
+ * CELL_UNITS. out, dout NULL: nothing is put out. */
+struct cell_part {
+    enum cell_kind kind;
+    size_t n, stride;
+    int ended, hold;                    /* the sequence has ended; it puts out its state, else zeros */
+    real *gates, *extra, *h, *c, *dh, *dc;
+    const real *products, *bias_ih, *bias_hh, *h_before, *c_before;
+    elem *out;
+    const elem *dout;
+};
+/* A step: gates are taken from the products with the input to their values; h, c, extra, out are written. */
+void K(cell_forward)(const struct cell_part *p);
+/* And back: products (of one gate) are what comes to h through the step after's gates, dh what passes them by. gates,
+ * extra become the gradients of their sums, dh and dc what passes by to the step before. */
+void K(cell_backward)(const struct cell_part *p);
+
+#endif

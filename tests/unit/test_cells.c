@@ -1,0 +1,153 @@
+/* Recurrent cells over all steps: every table against float64's (which finite differences and PyTorch check in
+ * test_layers_*.c), the AVX-512 shapes in AVX2 code too ("emulated": see the Makefile); the same bits from any team. */
+#include "kernels_fixture.h"
+
+#define DECLARE(elem)                                                                               \
+    extern __typeof__(*((const struct kernels *)0)->cells_packed) cells_packed_emulated_##elem;     \
+    extern __typeof__(*((const struct kernels *)0)->cells_pack) cells_pack_emulated_##elem;         \
+    extern __typeof__(*((const struct kernels *)0)->cells) cells_emulated_##elem;                   \
+    extern __typeof__(*((const struct kernels *)0)->cells_back) cells_back_emulated_##elem
+DECLARE(f32);
+DECLARE(bf16);
+
+struct shape_case {
+    size_t batch, hidden, steps;
+    int reverse, last, ends;
+};
+
+/* Batches on both sides of what is cut by samples, tails of every size, units that fill no panel. */
+static const struct shape_case cases[] = {
+    {1, 5, 3, 0, 0, 0},   {1, 70, 4, 1, 0, 0},  {2, 64, 2, 0, 1, 0},  {7, 33, 3, 0, 0, 1},
+    {13, 96, 3, 1, 1, 1}, {24, 16, 5, 0, 0, 0}, {53, 40, 3, 1, 0, 1}, {64, 31, 2, 0, 1, 1},
+};
+
+/* A problem in one element type; every array is filled from the same random numbers. */
+struct problem {
+    struct cells c;
+    void *packed, *arrays[16];
+    size_t count, gates_n, state_n, out_n;
+};
+
+static void *array(struct problem *p, const struct kernels *k, int elems, size_t n, double scale, uint64_t stream) {
+    size_t size = elems ? dtype_size(k->dtype) : real_size(k);
+    struct rng rng = rng_make(11, RNG_CHECK, stream);
+    void *to = p->arrays[p->count++] = mem_aligned((n + 1) * size);
+    for (size_t i = 0; i < n; i++) {
+        double x = (double)(float)((2 * rng_uniform(&rng) - 1) * scale);
+        if (elems) {
+            uint32_t bits;
+            float f = (float)x;
+            memcpy(&bits, &f, sizeof bits);
+            bits &= 0xffff0000u; /* what bfloat16 holds */
+            memcpy(&f, &bits, sizeof f);
+            elem_set(k, to, i, (double)f);
+        } else {
+            real_set(k, to, i, x);
+        }
+    }
+    return to;
+}
+
+static const size_t gates_of[] = {[CELL_TANH] = 1, [CELL_RELU] = 1, [CELL_LSTM] = 4, [CELL_GRU] = 3};
+
+/* Runs forward and backward; the caller frees by problem_free. */
+static struct problem solve(const struct kernels *k, struct threads *team, enum cell_kind kind,
+                            const struct shape_case *s, const float *symbols) {
+    size_t state = s->batch * s->hidden, gates = gates_of[kind] * s->hidden, stride = s->hidden + 3;
+    struct problem p = {.gates_n = s->steps * s->batch * gates, .state_n = (s->steps + 1) * state};
+    p.out_n = s->steps * s->batch * stride;
+    p.c = (struct cells){.kind = kind, .batch = s->batch, .hidden = s->hidden, .steps = s->steps, .reverse = s->reverse, .last = s->last};
+    p.c.gates = array(&p, k, 0, p.gates_n, 1, 1);
+    p.c.bias_ih = array(&p, k, 0, gates, 0.5, 2);
+    p.c.bias_hh = array(&p, k, 0, gates, 0.5, 3);
+    p.c.h = array(&p, k, 0, p.state_n, 0.5, 4);
+    p.c.c = kind == CELL_LSTM ? array(&p, k, 0, p.state_n, 0.5, 5) : NULL;
+    p.c.extra = kind == CELL_GRU ? array(&p, k, 0, p.state_n, 0, 6) : NULL;
+    p.c.out = array(&p, k, 1, p.out_n, 1, 7);
+    p.c.dout = array(&p, k, 1, p.out_n, 1, 8);
+    p.c.dh = array(&p, k, 0, state, 1, 9);
+    p.c.dc = array(&p, k, 0, state, 1, 10);
+    p.c.out_stride = stride;
+    p.c.out_step = s->batch * stride;
+    p.c.symbols = s->ends ? symbols : NULL;
+    void *weight = array(&p, k, 0, gates * s->hidden, 1 / sqrt((double)s->hidden), 12);
+    p.c.packed = p.arrays[p.count++] = mem_aligned(k->cells_packed(kind, s->hidden, 1));
+    k->cells_pack(team, kind, s->hidden, 1, weight, p.arrays[p.count - 1]);
+    k->cells(team, &p.c);
+    return p;
+}
+
+static void problem_free(struct problem *p) {
+    for (size_t i = 0; i < p->count; i++) {
+        free(p->arrays[i]);
+    }
+}
+
+typedef double getter(const struct kernels *k, const void *p, size_t i);
+
+static void check_equal(const struct kernels *k, const struct kernels *exact, const void *got, const void *want, size_t n,
+                    int elems, const char *what) {
+    getter *get = elems ? elem_get : real_get;
+    double worst = 0, largest = 1e-3, most = elems && k->dtype == DTYPE_BF16 ? 5e-3 : 1e-5;
+    for (size_t i = 0; i < n && got != NULL; i++) {
+        double difference = fabs(get(k, got, i) - get(exact, want, i));
+        worst = difference > worst || isnan(difference) ? difference : worst;
+        largest = fmax(largest, fabs(get(exact, want, i)));
+    }
+    if (!(worst <= most * largest)) {
+        fail_msg("%s %s: off by %g of %g", k->isa, what, worst, largest);
+    }
+}
+
+static void check_case(const struct kernels *k, const struct kernels *exact, struct threads *team, enum cell_kind kind,
+                       const struct shape_case *s, struct bench *b) {
+    float symbols[64 * 5] = {0};
+    for (size_t i = 0; i < s->batch * s->steps; i++) {
+        symbols[i] = i / s->batch > i % s->batch % (s->steps + 1) ? SYMBOL_PADDING : 1; /* some end early */
+    }
+    struct problem got = solve(k, team, kind, s, symbols), want = solve(exact, NULL, kind, s, symbols);
+    check_equal(k, exact, got.c.out, want.c.out, got.out_n, 1, "out");
+    check_equal(k, exact, got.c.h, want.c.h, got.state_n, 0, "h");
+    check_equal(k, exact, got.c.c, want.c.c, got.state_n, 0, "c");
+    bench_seen(b, got.c.h, got.state_n * real_size(k));
+    k->cells_back(team, &got.c);
+    exact->cells_back(NULL, &want.c);
+    check_equal(k, exact, got.c.gates, want.c.gates, got.gates_n, 0, "gradients of gates");
+    check_equal(k, exact, got.c.extra, want.c.extra, got.state_n - s->batch * s->hidden, 0, "gradient of the third gate");
+    check_equal(k, exact, got.c.dh, want.c.dh, s->batch * s->hidden, 0, "what passes by");
+    bench_seen(b, got.c.gates, got.gates_n * real_size(k));
+    problem_free(&got);
+    problem_free(&want);
+}
+
+static void check(struct bench *b) {
+    const struct kernels *exact = kernels_get(ISA_BASE, 0, DTYPE_F64);
+    for (int kind = CELL_TANH; kind <= CELL_GRU; kind++) {
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+            check_case(b->k, exact, b->team, (enum cell_kind)kind, &cases[i], b);
+        }
+    }
+}
+
+static void tables(void **state) {
+    (void)state;
+    bench_all(check);
+}
+
+static void emulated(void **state) {
+    (void)state;
+    if (!cpu_can(ISA_AVX2)) {
+        skip();
+    }
+#define EMULATED(type, tag)                                                                                 \
+    {.isa = "emulated", .dtype = type, .cells_packed = cells_packed_emulated_##tag,                         \
+     .cells_pack = cells_pack_emulated_##tag, .cells = cells_emulated_##tag, .cells_back = cells_back_emulated_##tag}
+    static const struct kernels all[] = {EMULATED(DTYPE_F32, f32), EMULATED(DTYPE_BF16, bf16)};
+    bench_table(&all[0], check);
+    bench_table(&all[1], check);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(tables), cmocka_unit_test(emulated)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
