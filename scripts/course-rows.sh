@@ -180,9 +180,9 @@ rows_architectures() {
     count_row 'ResNet-110, CIFAR-10' resnet110 1727962
     learn_rows AlexNet alexnet 150 0.01
     learn_rows ZFNet zfnet 150 0.01
-    learn_rows VGG-16 vgg16 200 0.02
-    learn_rows VGG-19 vgg19 200 0.02
-    learn_rows GoogLeNet googlenet 200 0.02
+    learn_rows VGG-16 vgg16 200 0.004
+    learn_rows VGG-19 vgg19 200 0.004
+    learn_rows GoogLeNet googlenet 100 0.02
     learn_rows ResNet-20 resnet20 200 0.1
     learn_rows ResNet-32 resnet32 200 0.05
     learn_rows ResNet-44 resnet44 200 0.05
