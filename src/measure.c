@@ -19,6 +19,7 @@ struct measuring {
     size_t width, rows;                      /* outputs of a row; rows of a batch, at most */
     int batch, from_outputs;                 /* the loss is worked out from the probabilities, not the network's own */
     float *outputs, *room;                   /* rows x width: averaged; of one model */
+    float *views;                            /* the sum of one model's outputs for a picture's views */
     float *view;                             /* a batch of inputs, changed as job->tta says */
     struct calibration calibration;
     double *loss, *losses;                   /* per row: of one model; summed over models */
@@ -159,6 +160,7 @@ static int memory_make(struct measuring *m, struct err *err) {
     m->width = shape_step(shape);
     m->rows = (size_t)m->batch * (size_t)shape.t;
     m->outputs = mem_try(m->rows * m->width, sizeof *m->outputs);
+    m->views = mem_try(m->rows * m->width, sizeof *m->views);
     m->room = mem_try(m->rows * m->width, sizeof *m->room);
     m->loss = mem_try(m->rows, sizeof *m->loss);
     m->losses = mem_try(m->rows, sizeof *m->losses);
@@ -170,7 +172,7 @@ static int memory_make(struct measuring *m, struct err *err) {
     m->view = mem_try((size_t)m->batch * shape_count(graph->input), sizeof *m->view);
     size_t cells = (size_t)graph->classes * (size_t)graph->classes;
     m->out->confusion = m->job->confusion ? mem_try(cells, sizeof *m->out->confusion) : NULL;
-    if (m->outputs == NULL || m->room == NULL || m->view == NULL || m->loss == NULL || m->losses == NULL || m->target == NULL ||
+    if (m->outputs == NULL || m->views == NULL || m->room == NULL || m->view == NULL || m->loss == NULL || m->losses == NULL || m->target == NULL ||
         m->target_squares == NULL || (m->job->confusion && m->out->confusion == NULL)) {
         return err_add(err, STATUS_FAILED, "out of memory for measuring %d classes", graph->classes);
     }
@@ -181,7 +183,7 @@ static void measuring_free(struct measuring *m) {
     for (int i = 0; m->members != NULL && i < m->job->count; i++) {
         loader_free(m->members[i].loader);
     }
-    void *all[] = {m->members, m->outputs, m->room, m->view, m->loss, m->losses, m->target, m->target_squares};
+    void *all[] = {m->members, m->outputs, m->views, m->room, m->view, m->loss, m->losses, m->target, m->target_squares};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         free(all[i]);
     }
@@ -189,8 +191,8 @@ static void measuring_free(struct measuring *m) {
 
 /* ---- a batch ---- */
 
-/* One model's outputs of one view are added, `share` of them; its losses too. */
-static void view_run(struct measuring *m, const struct member *member, const struct batch *batch, const float *input, double share) {
+/* One model's outputs of one view are added to m->views, its part of the losses to m->losses. Returns how many rows there are. */
+static size_t view_run(struct measuring *m, const struct member *member, const struct batch *batch, const float *input, int view) {
     struct truth truth = {.labels = batch->targets == NULL ? batch->labels : NULL, .values = batch->targets,
                           .width = m->width};
     struct exec exec = model_exec(member->model, m->job->threads);
@@ -202,22 +204,28 @@ static void view_run(struct measuring *m, const struct member *member, const str
     run_forward(&member->model->plan, &exec, input);
     const float *outputs = output_floats(&member->model->plan, &exec, m->room);
     size_t rows = tensor_samples(member->model->plan.output, &exec);
-    for (size_t i = 0; i < rows * m->width; i++) {
-        m->outputs[i] += outputs[i] * (float)share;
-    }
+    tta_add(m->job->tta, &member->model->graph, view, outputs, rows * m->width, m->views);
     for (size_t r = 0; r < rows; r++) {
-        m->losses[r] += m->loss[r] * share;
+        m->losses[r] += m->loss[r] * tta_weight(m->job->tta, view) / m->job->count;
     }
+    return rows;
 }
 
+/* The mean of the views is one model's answer; m->outputs takes its part of it. */
 static void member_run(struct measuring *m, const struct member *member, const struct batch *batch) {
     const struct measure_job *job = m->job;
+    float share = (float)(1.0 / job->count);
+    size_t rows = 0;
+    memset(m->views, 0, m->rows * m->width * sizeof *m->views);
     for (int view = 0; view < tta_views(job->tta); view++) {
-        double share = tta_weight(job->tta, view) / job->count;
         if (view > 0) {
             tta_view(view, member->model->graph.input, (size_t)batch->count, batch->input, m->view);
         }
-        view_run(m, member, batch, view > 0 ? m->view : batch->input, share);
+        rows = view_run(m, member, batch, view > 0 ? m->view : batch->input, view);
+    }
+    tta_finish(job->tta, &member->model->graph, rows, m->width, m->views);
+    for (size_t i = 0; i < rows * m->width; i++) {
+        m->outputs[i] += m->views[i] * share;
     }
 }
 

@@ -2,6 +2,8 @@
  * right. */
 #include "tta.h"
 
+#include <float.h>
+#include <math.h>
 #include <string.h>
 
 enum tta tta_of(const char *name) {
@@ -41,5 +43,36 @@ void tta_view(int view, struct shape shape, size_t count, const float *from, flo
                 *to++ = row[reflected((mirrored ? w - 1 - x : x) + by, w)];
             }
         }
+    }
+}
+
+static int of_logits(enum tta tta, const struct graph *graph) {
+    return tta == TTA_MIRROR_TRANSLATE && graph->gives_probabilities;
+}
+
+void tta_add(enum tta tta, const struct graph *graph, int view, const float *outputs, size_t count, float *sum) {
+    int logits = of_logits(tta, graph);
+    float weight = (float)tta_weight(tta, view);
+    for (size_t i = 0; i < count; i++) {
+        sum[i] += weight * (logits ? logf(fmaxf(outputs[i], FLT_MIN)) : outputs[i]);
+    }
+}
+
+static void softmax(float *row, size_t width) {
+    double most = -HUGE_VAL, total = 0;
+    for (size_t i = 0; i < width; i++) {
+        most = fmax(most, (double)row[i]);
+    }
+    for (size_t i = 0; i < width; i++) {
+        total += exp((double)row[i] - most);
+    }
+    for (size_t i = 0; i < width; i++) {
+        row[i] = (float)(exp((double)row[i] - most) / total);
+    }
+}
+
+void tta_finish(enum tta tta, const struct graph *graph, size_t rows, size_t width, float *sum) {
+    for (size_t r = 0; of_logits(tta, graph) && r < rows; r++) {
+        softmax(sum + r * width, width);
     }
 }

@@ -13,7 +13,7 @@ static const struct flag flags[] = {
     {"weights", 'w', FLAG_TEXT, "FILE", 0, 0, 0, "Weights for a config."},
     {"text", 0, FLAG_TEXT, "TEXT", 0, 0, 1, "A text to classify or to tag, beside or in place of INPUT. Repeatable."},
     {"top", 0, FLAG_INT, "K", 1, 1000000, 0, "Classes to name (default: 5, or all where there are fewer)."},
-    {"tta", 0, FLAG_CHOICE, TTA_CHOICES, 0, 0, 0, "Average over each picture and its mirror image, and both moved by a pixel (default: none)."},
+    {"tta", 0, FLAG_CHOICE, TTA_CHOICES, 0, 0, 0, "Average over each picture and its mirror image; mirror-translate: and both moved by a pixel, before the softmax (default: none)."},
     {"layer", 0, FLAG_TEXT, "LAYER", 0, 0, 0, "Put out this layer, by name or index, in place of the network's output."},
     {"output", 'o', FLAG_TEXT, "FILE.npy|.png|.svg", 0, 0, 0, "Write what is put out as float32 .npy, N first; or as a picture (see above)."},
     {"batch", 0, FLAG_INT, "N", 1, 65536, 0, "Inputs at a time (default: 32)."},

@@ -25,6 +25,7 @@ struct batcher {
     struct member *members; int member_count;
     struct place *places; int count, room;      /* room: the plans' batch */
     float *output; size_t width;                /* room rows of what the network (or --layer) puts out */
+    float *views;                               /* the same, of one member: the sum over its views */
     int layer;                                  /* --layer, or -1 */
     enum tta tta;                               /* views whose outputs are averaged */
     size_t done, failed;

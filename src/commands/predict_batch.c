@@ -53,6 +53,7 @@ int batcher_open(struct batcher *b, struct context *context, int batch, const ch
     b->width = shape_count(output_shape(b, &b->members[0]));
     b->places = mem_need((size_t)batch, sizeof *b->places);
     b->output = mem_need((size_t)batch * b->width, sizeof *b->output);
+    b->views = mem_need((size_t)batch * b->width, sizeof *b->views);
     return 0;
 }
 
@@ -71,6 +72,7 @@ void batcher_close(struct batcher *b) {
     free(b->members);
     free(b->places);
     free(b->output);
+    free(b->views);
 }
 
 static size_t input_width(const struct member *m) { return shape_count(m->model.graph.input); }
@@ -98,8 +100,8 @@ static void decode_place(void *arg, int i, int thread) {
     err_free(&err);
 }
 
-/* `weight` of the member's rows (any layout, elems) added to b->output as NCHW floats. Reordered in the member's own batch of rows. */
-static void take_output(struct batcher *b, const struct member *m, const struct exec *exec, double weight) {
+/* The member's rows (any layout, elems) of that view added to b->views as NCHW floats. Reordered in the member's own batch of rows. */
+static void take_view(struct batcher *b, const struct member *m, const struct exec *exec, int view) {
     const struct tensor *t = b->layer < 0 ? m->model.plan.output : plan_layer_output(&m->model.plan, b->layer);
     size_t elems = tensor_elems(t, exec), step = shape_step(t->shape), samples = tensor_samples(t, exec);
     void *nchw = mem_need(elems, dtype_size(exec->kernels->dtype));
@@ -108,10 +110,9 @@ static void take_output(struct batcher *b, const struct member *m, const struct 
     exec->kernels->to_f32(exec->threads, nchw, values, samples * step);
     /* inside, time steps are outermost; outside, samples are */
     size_t steps = (size_t)t->shape.t, batch = (size_t)exec->batch;
-    float share = (float)(weight / b->member_count);
     for (size_t s = 0; s < batch; s++)
         for (size_t i = 0; i < steps; i++)
-            for (size_t j = 0; j < step; j++) b->output[s * b->width + i * step + j] += share * values[(i * batch + s) * step + j];
+            tta_add(b->tta, &m->model.graph, view, values + (i * batch + s) * step, step, b->views + s * b->width + i * step);
     free(nchw);
     free(values);
 }
@@ -128,6 +129,21 @@ static const float *turned_input(const struct member *m, size_t count, int view)
     return m->turned;
 }
 
+/* A member's answer is the mean of its views; b->output takes its part of it. */
+static void run_member(struct batcher *b, struct member *m) {
+    struct exec exec = model_exec(&m->model, b->context->team);
+    size_t count = (size_t)b->count;
+    float share = (float)(1.0 / b->member_count);
+    exec.batch = b->count;
+    memset(b->views, 0, count * b->width * sizeof *b->views);
+    for (int view = 0; view < tta_views(b->tta); view++) {
+        run_forward(&m->model.plan, &exec, turned_input(m, count, view));
+        take_view(b, m, &exec, view);
+    }
+    tta_finish(b->tta, &m->model.graph, count, b->width, b->views);
+    for (size_t i = 0; i < count * b->width; i++) b->output[i] += share * b->views[i];
+}
+
 /* Rows that can't be used are run as zeros: a hole costs less than moving the others. */
 int batcher_run(struct batcher *b, struct err *err) {
     threads_run(b->context->team, b->count, decode_place, b);
@@ -137,12 +153,7 @@ int batcher_run(struct batcher *b, struct err *err) {
         size_t width = input_width(member);
         for (int i = 0; i < b->count; i++)
             if (b->places[i].error) memset(member->input + (size_t)i * width, 0, width * sizeof *member->input);
-        struct exec exec = model_exec(&member->model, b->context->team);
-        exec.batch = b->count;
-        for (int view = 0; view < tta_views(b->tta); view++) {
-            run_forward(&member->model.plan, &exec, turned_input(member, (size_t)b->count, view));
-            take_output(b, member, &exec, tta_weight(b->tta, view));
-        }
+        run_member(b, member);
     }
     int bad = 0;
     for (int i = 0; i < b->count; i++) {

@@ -15,7 +15,7 @@ static const struct flag flags[] = {
     {"fail-under", 0, FLAG_TEXT, "MEASURE=X", 0, 0, 0, "Exit 3 where top1 or top5 is below X, or loss or rmse above it: top1=0.6."},
     {"weights", 'w', FLAG_TEXT, "FILE", 0, 0, 0, "Weights for a config."},
     {"batch", 0, FLAG_INT, "N", 1, 1048576, 0, "Images at a time (default: the config's)."},
-    {"tta", 0, FLAG_CHOICE, TTA_CHOICES, 0, 0, 0, "Average over each picture and its mirror image, and both moved by a pixel (default: none)."},
+    {"tta", 0, FLAG_CHOICE, TTA_CHOICES, 0, 0, 0, "Average over each picture and its mirror image; mirror-translate: and both moved by a pixel, before the softmax (default: none)."},
     {"calibrate", 0, FLAG_ON, NULL, 0, 0, 0, "Fit the temperature of the softmax to the validation split and write it into MODEL."},
     {"confusion", 0, FLAG_TEXT, "FILE.png|.svg", 0, 0, 0, "Write the confusion matrix as a picture."},
     {NULL, 0, FLAG_ON, NULL, 0, 0, 0, NULL},
@@ -268,7 +268,8 @@ const struct command command_test = {
     .synopsis = "test MODEL... [--data SOURCE:PATH] [--split test|valid|train] [--fail-under top1=0.6] [--tta mirror] [--calibrate] [--confusion FILE.png] [-w WEIGHTS]",
     .summary = "measure a model on a split of a data set",
     .help = "Loss, top-1 and top-5 accuracy, expected calibration error (15 bins, Guo et al. 2017), and per class precision, recall and F1. Several\n"
-            "models are an ensemble: their probabilities are averaged; so are those of a picture's views with --tta. --calibrate finds the\n"
+            "models are an ensemble: their probabilities are averaged; so are those of a picture's views with --tta mirror, and with mirror-translate\n"
+            "their logits (Jordan 2024). --calibrate finds the\n"
             "temperature that makes the probabilities of the validation split as sure as they are right, and writes it into MODEL, whose\n"
             "probabilities it divides from then on; the classes stay in their order. With --fail-under the exit status is 3 where the model measures worse.",
     .examples = "dlcli test runs/lenet/best.safetensors\n"

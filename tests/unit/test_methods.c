@@ -1,5 +1,7 @@
 /* Methods besides layers and optimizers: RandAugment, mixing, test-time views, calibration, fractional pooling, stochastic depth and soft labels,
  * against Pillow and PyTorch (fixtures/make_methods.py) and cases worked by hand. */
+#include <float.h>
+
 #include "layers_fixture.h"
 
 #include "calibrate.h"
@@ -190,6 +192,43 @@ static void views(void **state) {
         }
     }
     assert_true(sum == 1 && tta_weight(TTA_MIRROR, 1) == 0.5 && tta_views(TTA_NONE) == 1);
+}
+
+/* Weighted sums of logits by hand, through the probabilities that a network would give for them; one is beyond a float's. */
+static void views_averaged(void **state) {
+    (void)state;
+    static const float logits[6][3] = {{1, 2, 3}, {3, 0, -1}, {0, 1, 0}, {2, 2, 2}, {-1, 4, 0}, {0, 0, -200}};
+    static const double weights[6] = {0.25, 0.25, 0.125, 0.125, 0.125, 0.125};
+    struct graph classifier = {.gives_probabilities = 1}, scores = {0};
+    float sum[3] = {0}, plain[3] = {0}, mirror[3] = {0}, p[6][3];
+    double mean[3] = {0}, total = 0;
+    for (int v = 0; v < 6; v++) {
+        double all = exp((double)logits[v][0]) + exp((double)logits[v][1]) + exp((double)logits[v][2]);
+        for (int i = 0; i < 3; i++) {
+            p[v][i] = (float)(exp((double)logits[v][i]) / all);
+            mean[i] += weights[v] * (p[v][i] > 0 ? (double)logits[v][i] : log((double)FLT_MIN) + log(all));
+        }
+        tta_add(TTA_MIRROR_TRANSLATE, &classifier, v, p[v], 3, sum);
+        tta_add(TTA_MIRROR_TRANSLATE, &scores, v, logits[v], 3, plain);
+    }
+    tta_finish(TTA_MIRROR_TRANSLATE, &classifier, 1, 3, sum);
+    tta_finish(TTA_MIRROR_TRANSLATE, &scores, 1, 3, plain);
+    for (int v = 0; v < 2; v++) {
+        tta_add(TTA_MIRROR, &classifier, v, p[v], 3, mirror);
+    }
+    tta_finish(TTA_MIRROR, &classifier, 1, 3, mirror);
+    for (int i = 0; i < 3; i++) {
+        total += exp(mean[i]);
+    }
+    for (int i = 0; i < 3; i++) {
+        double scored = 0;
+        for (int v = 0; v < 6; v++) {
+            scored += weights[v] * (double)logits[v][i];
+        }
+        assert_true(fabs((double)sum[i] - exp(mean[i]) / total) < 1e-6);
+        assert_true(fabs((double)plain[i] - scored) < 1e-5);
+        assert_true(fabs((double)mirror[i] - ((double)p[0][i] + (double)p[1][i]) / 2) < 1e-7);
+    }
 }
 
 /* ---- calibration ---- */
@@ -452,7 +491,7 @@ static void orthogonal_and_dirac(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(changes_like_pillow), cmocka_unit_test(mixes), cmocka_unit_test(mixes_what_can_be),
-        cmocka_unit_test(shares_are_of_beta), cmocka_unit_test(views), cmocka_unit_test(bins), cmocka_unit_test(temperature),
+        cmocka_unit_test(shares_are_of_beta), cmocka_unit_test(views), cmocka_unit_test(views_averaged), cmocka_unit_test(bins), cmocka_unit_test(temperature),
         cmocka_unit_test(calibration_key), cmocka_unit_test(soft_labels), cmocka_unit_test(pools_like_pytorch),
         cmocka_unit_test(pools_back_like_pytorch), cmocka_unit_test(pools_by_hand), cmocka_unit_test(blocks_survive),
         cmocka_unit_test(distributions), cmocka_unit_test(orthogonal_and_dirac),
