@@ -2,7 +2,7 @@
  * one thread, by OpenBLAS (float, where it can be loaded) or by our own loops: panels of A and B are packed so that the innermost loop reads memory
  * in order and keeps a small block of C in registers (Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008). */
 #include <limits.h>
-#include "kernels/body/functions.h"
+#include "kernels/body/gemm_sums.h"
 
 /* The block in registers is ROWS x VECS vectors; a tile of our own at most TILE_M x TILE_N, taken DEPTH steps of k at a time. */
 #if defined(ISA_avx512)
@@ -17,6 +17,14 @@ enum { ROWS = 4, VECS = 1 };
 enum { COLUMNS = VECS * LANES, TILE_M = 120, TILE_N = 256, DEPTH = 256, TILES = 64, TILE_LEAST = 32 };
 static const double TILE_WORK = 4e6;      /* multiply-adds worth a piece of their own: packing is paid once per tile */
 
+/* Tiles of products over many rows are larger: both sides are copied, once a tile. Base vectors leave such products to OpenBLAS. */
+#if defined(ISA_base)
+enum { SUMS_ROWS = INT_MAX };
+#else
+enum { SUMS_ROWS = 512 };
+#endif
+enum { SUMS_M = 128, SUMS_N = 256, SUMS_TILES = 16, SUMS_LEAST = 96 };
+
 struct grid { int m, n, m_tiles, n_tiles; };     /* extents of a tile, and how many */
 
 static int parts(int extent, int tile) {
@@ -24,10 +32,10 @@ static int parts(int extent, int tile) {
 }
 
 /* Halves the longer side of the tiles until there are enough, then makes each side a multiple of 8. */
-static struct grid grid_of(const struct gemm *g, int most_m, int most_n) {
+static struct grid grid_of(const struct gemm *g, int most_m, int most_n, int tiles, int least) {
     double wanted = (double)g->m * (double)g->n * (double)g->k / TILE_WORK;
     int m = g->m < most_m ? g->m : most_m, n = g->n < most_n ? g->n : most_n;
-    while (parts(g->m, m) * parts(g->n, n) < TILES && parts(g->m, m) * parts(g->n, n) < wanted && (m > TILE_LEAST || n > TILE_LEAST)) {
+    while (parts(g->m, m) * parts(g->n, n) < tiles && parts(g->m, m) * parts(g->n, n) < wanted && (m > least || n > least)) {
         *(m > n ? &m : &n) = ((m > n ? m : n) / 2 + 7) / 8 * 8;
     }
     return (struct grid){m, n, parts(g->m, m), parts(g->n, n)};
@@ -135,7 +143,8 @@ static void tile_step(const struct gemm *g, const struct tile *t, size_t depth, 
 }
 
 static size_t packed_bytes(void) {
-    return (size_t)(TILE_M * DEPTH + TILE_N * DEPTH) * sizeof(real);
+    size_t plain = (size_t)(TILE_M * DEPTH + TILE_N * DEPTH) * sizeof(real), sums = K(gemm_sums_bytes)(SUMS_M, SUMS_N);
+    return plain > sums ? plain : sums;
 }
 
 static void plain_piece(void *arg, int piece, int thread) {
@@ -160,8 +169,34 @@ size_t K(gemm_scratch)(const struct gemm *g, int threads) {
 }
 
 void K(gemm_plain)(struct threads *t, const struct gemm *g, void *scratch) {
-    struct job job = {g, grid_of(g, TILE_M, TILE_N), scratch};
+    struct job job = {g, grid_of(g, TILE_M, TILE_N, TILES, TILE_LEAST), scratch};
     threads_run(t, job.grid.m_tiles * job.grid.n_tiles, plain_piece, &job);
+}
+
+/* ---- sums over rows, A transposed ---- */
+
+static void sums_piece(void *arg, int piece, int thread) {
+    const struct job *job = arg;
+    const struct gemm *g = job->g;
+    struct tile t = tile_of(job, piece);
+    struct gemm_sums s = {
+        .rows = (size_t)g->k, .m = (size_t)t.m, .n = (size_t)t.n, .lda = g->lda, .ldb = g->ldb, .ldc = g->ldc,
+        .a = (const real *)g->a + t.i, .b = (const real *)g->b + t.j, .c = (real *)g->c + (size_t)t.i * g->ldc + (size_t)t.j,
+        .room = (real *)(void *)(job->scratch + (size_t)thread * packed_bytes()),
+    };
+    for (size_t i = 0; !g->add && i < s.m; i++) {
+        memset(s.c + i * s.ldc, 0, s.n * sizeof *s.c);
+    }
+    K(gemm_sums)(&s);
+}
+
+static int gemm_by_sums(struct threads *t, const struct gemm *g, void *scratch) {
+    struct job job = {g, grid_of(g, SUMS_M, SUMS_N, SUMS_TILES, SUMS_LEAST), scratch};
+    if (!g->transpose_a || g->transpose_b || g->k < SUMS_ROWS) {
+        return 0;
+    }
+    threads_run(t, job.grid.m_tiles * job.grid.n_tiles, sums_piece, &job);
+    return 1;
 }
 
 /* ---- OpenBLAS ---- */
@@ -180,7 +215,7 @@ static void blas_piece(void *arg, int piece, int thread) {
 
 /* 0 where it is not for OpenBLAS. */
 static int gemm_blas(struct threads *t, const struct gemm *g) {
-    struct job job = {g, grid_of(g, INT_MAX, INT_MAX), NULL};
+    struct job job = {g, grid_of(g, INT_MAX, INT_MAX, TILES, TILE_LEAST), NULL};
     if (g->k == 0 || g->lda > INT_MAX || g->ldb > INT_MAX || g->ldc > INT_MAX || !blas_ready()) {
         return 0;
     }
@@ -201,7 +236,7 @@ static int gemm_blas(struct threads *t, const struct gemm *g) {
 void K(gemm)(struct threads *t, const struct gemm *g, void *scratch) {
     if (K(gemm_few_supports)(g)) {
         K(gemm_few)(t, g);
-    } else if (!gemm_blas(t, g)) {
+    } else if (!gemm_by_sums(t, g, scratch) && !gemm_blas(t, g)) {
         K(gemm_plain)(t, g, scratch);
     }
 }
