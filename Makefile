@@ -31,19 +31,29 @@ ISAS := base avx2 avx512
 FLAGS_avx2   := -mavx2 -mfma -mf16c -mbmi2
 FLAGS_avx512 := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma -mf16c -mbmi2 -mprefer-vector-width=512
 FLAGS_vnni   := $(FLAGS_avx512) -mavx512vnni -DISA_avx512=1
+OWN_BF16     := $(FLAGS_avx512) -mavx512bf16 -DISA_avx512=1
+FLAGS_bf16   := $(OWN_BF16) -DPRODUCTS=bf16
+FLAGS_amx    := $(OWN_BF16) -mamx-tile -mamx-bf16 -DPRODUCTS=amx
 else
 ISAS := base
 endif
 ELEMS := $(foreach isa,$(ISAS),$(isa)-f32 $(isa)-bf16) base-f64
 
 SOURCES := $(filter-out src/kernels/body/%,$(shell find src -name '*.c' | sort))
-BODIES  := $(shell find src/kernels/body -name '*.c' 2>/dev/null | sort)
+BODIES  := $(sort $(wildcard src/kernels/body/*.c))
 OBJECTS := $(SOURCES:src/%.c=$(OUT)/%.o)
 KERNELS := $(foreach e,$(ELEMS),$(BODIES:src/kernels/body/%.c=$(OUT)/kernels/$(e)/%.o))
 # AVX-512 with VNNI: only what products of 8-bit numbers need.
 INT8    := src/kernels/body/conv_int8.c src/kernels/body/conv_int8_tile.c src/kernels/body/activation.c
 ifneq (,$(filter avx512,$(ISAS)))
 KERNELS += $(INT8:src/kernels/body/%.c=$(OUT)/kernels/vnni-f32/%.o)
+endif
+# Products of bfloat16, by AVX512-BF16 and by AMX: convolutions channels last. All else is AVX-512's: ISA_OF_ names the set whose functions they call.
+OWN_FILES   := conv lay_out pack store weight
+ISA_OF_bf16 := avx512
+ISA_OF_amx  := avx512
+ifneq (,$(filter avx512,$(ISAS)))
+KERNELS += $(foreach p,bf16 amx,$(patsubst %,$(OUT)/kernels/$(p)-bf16/bf16/%.o,$(OWN_FILES) product_$(p) peak_$(p) table))
 endif
 LIBRARY := $(filter-out $(OUT)/main.o,$(OBJECTS)) $(KERNELS)
 
@@ -65,12 +75,15 @@ define kernel_rule
 $(OUT)/kernels/$(1)-$(2)/%.o: src/kernels/body/%.c
 	@mkdir -p $$(@D)
 	$$(SAY) "  CC   $$@"
-	$$(Q)$$(CC) $$(CPPFLAGS) $$(CFLAGS) $$(if $$(DEBUG),,$$(KERNEL_FLAGS)) $$(FLAGS_$(1)) -DISA=$(1) -DISA_$(1)=1 -DELEM=$(2) -DELEM_$(2)=1 -MMD -MP -c -o $$@ $$<
+	$$(Q)$$(CC) $$(CPPFLAGS) $$(CFLAGS) $$(if $$(DEBUG),,$$(KERNEL_FLAGS)) $$(FLAGS_$(1)) -DISA=$$(or $$(ISA_OF_$(1)),$(1)) -DISA_$(1)=1 -DELEM=$(2) -DELEM_$(2)=1 -MMD -MP -c -o $$@ $$<
 endef
 $(eval $(call kernel_rule,vnni,f32))
+$(eval $(call kernel_rule,bf16,bf16))
+$(eval $(call kernel_rule,amx,bf16))
 $(foreach e,$(ELEMS),$(eval $(call kernel_rule,$(word 1,$(subst -, ,$(e))),$(word 2,$(subst -, ,$(e))))))
 
-# For the tests: the convolutions' AVX-512 shapes as AVX2 code, so that they are tested where there is no AVX-512; and VNNI's instruction in C.
+# For the tests: the convolutions' AVX-512 shapes as AVX2 code, so that they are tested where there is no AVX-512; VNNI's and AVX512-BF16's instructions in C;
+# and AMX's beside AVX2 code, to be trapped where there are none (tests/unit/amx_trap.h).
 # Vectors in halves would take -O3 a minute, and nobody waits for what they compute.
 ifneq (,$(filter avx2,$(ISAS)))
 FLAGS_emulated := $(FLAGS_avx2) -DISA_avx512=1 -O1
@@ -78,9 +91,17 @@ $(eval $(call kernel_rule,emulated,f32))
 $(eval $(call kernel_rule,emulated,bf16))
 FLAGS_emulatedvnni := $(FLAGS_emulated) -DISA_vnni=1
 $(eval $(call kernel_rule,emulatedvnni,f32))
+FLAGS_emulatedbf16 := $(FLAGS_emulated) -DPRODUCTS=emulatedbf16
+ISA_OF_emulatedbf16 := emulated
+$(eval $(call kernel_rule,emulatedbf16,bf16))
+FLAGS_trappedamx := $(FLAGS_emulated) -mamx-tile -mamx-bf16 -DISA_amx=1 -DPRODUCTS=trappedamx
+ISA_OF_trappedamx := emulated
+$(eval $(call kernel_rule,trappedamx,bf16))
 EMULATED := $(INT8:src/kernels/body/%.c=$(OUT)/kernels/emulatedvnni-f32/%.o)
 EMULATED += $(foreach e,f32 bf16,$(patsubst src/kernels/body/%.c,$(OUT)/kernels/emulated-$(e)/%.o,\
 	$(filter src/kernels/body/conv_lanes% src/kernels/body/conv_nhwc% src/kernels/body/conv_winograd% src/kernels/body/conv_int8% src/kernels/body/activation.c src/kernels/body/cells% src/kernels/body/recurrent.c,$(BODIES))))
+EMULATED += $(patsubst %,$(OUT)/kernels/emulatedbf16-bf16/bf16/%.o,$(OWN_FILES) product_bf16)
+EMULATED += $(patsubst %,$(OUT)/kernels/trappedamx-bf16/bf16/%.o,$(OWN_FILES) product_amx)
 endif
 
 # Tests: every tests/unit/test_*.c is a program of its own, linked with everything but main.c.

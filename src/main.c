@@ -48,8 +48,6 @@ static int fill_context(struct context *context, struct err *err) {
     context->stop = &stop_signal;
     const char *precision = flags_text(args, "precision");
     context->precision = precision && !strcmp(precision, "bf16") ? DTYPE_BF16 : DTYPE_F32;
-    if (context->precision == DTYPE_BF16)   /* no table has kernels of the processors' own bfloat16 instructions yet */
-        err_warn(err, "--precision bf16 is emulated: numbers are kept as bfloat16, their products are float32's");
     context->int8 = precision && !strcmp(precision, "int8");
     context->sets = mem_need(args->count + 1, sizeof *context->sets);
     while (flags_many(args, "set", context->set_count)) {
@@ -57,7 +55,10 @@ static int fill_context(struct context *context, struct err *err) {
         context->set_count++;
     }
     progress_init(&context->progress, context->quiet);
-    return cpu_isa(&context->isa, &context->ref_only, err);
+    if (cpu_isa(&context->isa, &context->ref_only, err) < 0) return -1;
+    if (context->precision == DTYPE_BF16 && !kernels_get(context->isa, context->ref_only, DTYPE_BF16)->bf16_products)
+        err_warn(err, "--precision bf16 is emulated: numbers are kept as bfloat16, their products are float32's");
+    return 0;
 }
 
 static void free_context(struct context *context) {

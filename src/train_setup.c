@@ -87,7 +87,7 @@ static int open_data(struct trainer *t, struct err *err) {
 static void name_machine(struct trainer *t) {
     const struct train_options *o = t->options;
     const char *blas = blas_version();
-    snprintf(t->state.isa, sizeof t->state.isa, "%s", o->ref_only ? "ref" : isa_name(o->isa));
+    snprintf(t->state.isa, sizeof t->state.isa, "%s", o->ref_only ? "ref" : kernels_get(o->isa, 0, o->precision)->isa);
     snprintf(t->state.precision, sizeof t->state.precision, "%s", o->precision == DTYPE_BF16 ? "bf16" : "fp32");
     snprintf(t->state.blas, sizeof t->state.blas, "%s", blas == NULL ? "" : blas);
 }

@@ -86,7 +86,8 @@ void help_environment(struct text *out) {
     text_add(out, "Environment:\n"
                   "    DLCLI_DATA    folder where a data set that is not under the working directory is looked for\n"
                   "    DLCLI_MODEL   the model that predict uses without -m (else runs/last/best.safetensors)\n"
-                  "    DLCLI_ISA     ref, avx2 or avx512: instructions to use in place of the best that this CPU has\n"
+                  "    DLCLI_ISA     ref, base, avx2, avx512, bf16 or amx: instructions to use in place of the best that\n"
+                  "                  this CPU has\n"
                   "    NO_COLOR      no colour and no live line; so does TERM=dumb\n");
 }
 

@@ -2,10 +2,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include "kernels/kernels.h"
 
-static const char *const names[ISA_COUNT] = {"base", "avx2", "avx512"};
+static const char *const names[ISA_COUNT] = {"base", "avx2", "avx512", "bf16", "amx"};
 
 const char *isa_name(enum isa isa) {
     return names[isa];
@@ -39,13 +40,30 @@ static int all(unsigned found, unsigned wanted) {
     return (found & wanted) == wanted;
 }
 
+/* Linux gives a process the 8 KB of tiles only when it asks; a thread that uses them before that is killed. Asking again does no harm. */
+static int tiles_granted(void) {
+#if defined(__linux__)
+    enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
+    return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
+#else
+    return 0;
+#endif
+}
+
 int cpu_can(enum isa isa) {
-    enum { YMM = 0x6, ZMM = 0xe6 };
+    enum { YMM = 0x6, ZMM = 0xe6, TILES = 3 << 17, BIT_AVX512_BF16 = 1 << 5, BITS_AMX = 1 << 22 | 1 << 24 /* AMX-BF16, AMX-TILE */ };
     unsigned long saved = saved_registers();
     struct leaf one = leaf(1, 0), seven = leaf(7, 0);
     int avx2 = (saved & YMM) == YMM && all(one.c, bit_AVX | bit_FMA | bit_F16C) && all(seven.b, bit_AVX2 | bit_BMI2);
     int avx512 = avx2 && (saved & ZMM) == ZMM && all(seven.b, bit_AVX512F | bit_AVX512BW | bit_AVX512VL | bit_AVX512DQ);
-    return isa == ISA_BASE || (isa == ISA_AVX2 && avx2) || (isa == ISA_AVX512 && avx512);
+    int bf16 = avx512 && all(leaf(7, 1).a, BIT_AVX512_BF16);
+    switch (isa) {
+    case ISA_AVX2: return avx2;
+    case ISA_AVX512: return avx512;
+    case ISA_BF16: return bf16;
+    case ISA_AMX: return bf16 && (saved & TILES) == TILES && all(seven.d, BITS_AMX) && tiles_granted();
+    default: return 1;
+    }
 }
 
 int cpu_has_vnni(void) {
@@ -143,7 +161,7 @@ int cpu_isa(enum isa *isa, int *ref_only, struct err *err) {
         return 0;
     }
     if (strcmp(wanted, "base") != 0 && !find_isa(wanted, isa)) {
-        return err_add(err, STATUS_REFUSED, "DLCLI_ISA: want ref, base, avx2 or avx512, got \"%s\"", wanted);
+        return err_add(err, STATUS_REFUSED, "DLCLI_ISA: want ref, base, avx2, avx512, bf16 or amx, got \"%s\"", wanted);
     }
     if (!cpu_can(*isa)) {
         return err_add(err, STATUS_REFUSED, "DLCLI_ISA: this CPU, or its operating system, can't run \"%s\"", wanted);

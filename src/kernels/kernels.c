@@ -3,7 +3,7 @@
 
 extern const struct kernels kernels_base_f32, kernels_base_f64, kernels_base_bf16, kernels_ref_base_f32, kernels_ref_base_f64, kernels_ref_base_bf16;
 #if defined(__x86_64__)
-extern const struct kernels kernels_avx2_f32, kernels_avx2_bf16, kernels_avx512_f32, kernels_avx512_bf16;
+extern const struct kernels kernels_avx2_f32, kernels_avx2_bf16, kernels_avx512_f32, kernels_avx512_bf16, kernels_bf16_bf16, kernels_amx_bf16;
 #endif
 
 static const struct kernels *const ref_tables[] = {
@@ -16,6 +16,8 @@ static const struct kernels *const tables[ISA_COUNT][DTYPE_BF16 + 1] = {
 #if defined(__x86_64__)
     [ISA_AVX2] = {[DTYPE_F32] = &kernels_avx2_f32, [DTYPE_F64] = &kernels_base_f64, [DTYPE_BF16] = &kernels_avx2_bf16},
     [ISA_AVX512] = {[DTYPE_F32] = &kernels_avx512_f32, [DTYPE_F64] = &kernels_base_f64, [DTYPE_BF16] = &kernels_avx512_bf16},
+    [ISA_BF16] = {[DTYPE_F32] = &kernels_avx512_f32, [DTYPE_F64] = &kernels_base_f64, [DTYPE_BF16] = &kernels_bf16_bf16},
+    [ISA_AMX] = {[DTYPE_F32] = &kernels_avx512_f32, [DTYPE_F64] = &kernels_base_f64, [DTYPE_BF16] = &kernels_amx_bf16},
 #endif
 };
 
@@ -36,7 +38,7 @@ const struct conv_kernel *const *kernels_int8(enum isa isa, int ref_only) {
     if (!ref_only && isa == ISA_AVX2) {
         return avx2;
     }
-    if (!ref_only && isa == ISA_AVX512) {
+    if (!ref_only && isa >= ISA_AVX512) {
         return cpu_has_vnni() ? vnni : avx512;
     }
 #endif

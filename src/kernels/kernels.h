@@ -207,6 +207,7 @@ struct kernels {
     const char *isa;             /* "base", "avx2", "avx512", ... */
     enum dtype dtype;
     int lanes;                   /* V of LAYOUT_LANES */
+    int bf16_products;           /* 1: convolutions channels last multiply bfloat16 by the processor's own instructions; 0: as floats */
     const struct conv_kernel *const *conv;     /* best first, NULL at the end; the last supports everything */
 
     /* scratch of gemm_scratch bytes, 64-aligned */
@@ -288,10 +289,10 @@ struct kernels {
 };
 
 /* cpu.c: the only place that looks at the processor (and asks the OS whether it saves the registers). Names, worst to best. */
-enum isa { ISA_BASE, ISA_AVX2, ISA_AVX512, ISA_COUNT };
-/* Best set this CPU can run; $DLCLI_ISA = ref | base | avx2 | avx512 forces one ("ref": base tables with only `ref` convolutions). A name that is unknown or that this CPU lacks is refused. */
+enum isa { ISA_BASE, ISA_AVX2, ISA_AVX512, ISA_BF16 /* AVX512-BF16 */, ISA_AMX /* tiles of bfloat16 */, ISA_COUNT };
+/* Best set this CPU can run; $DLCLI_ISA = ref | base | avx2 | avx512 | bf16 | amx forces one ("ref": base tables with only `ref` convolutions). A name that is unknown or that this CPU lacks is refused. */
 int cpu_isa(enum isa *isa, int *ref_only, struct err *err);
-int cpu_can(enum isa isa);
+int cpu_can(enum isa isa);                 /* AMX: asks the system to let this process use tiles, which it must grant before the first is touched */
 int cpu_has_vnni(void);                    /* AVX-512's 8-bit products, besides ISA_AVX512 */
 const char *isa_name(enum isa isa);
 /* The vendor's model text, and L1d/L2/L3 bytes (0 where unknown). */
@@ -299,7 +300,7 @@ struct cpu { char model[64]; size_t l1, l2, l3; };
 void cpu_describe(struct cpu *cpu);
 const char *cpu_openblas_core(void);       /* OPENBLAS_CORETYPE that suits this CPU where OpenBLAS 0.3.21 would choose worse, else NULL */
 
-/* The table. Never NULL for an isa that cpu_can run; ref_only gives ISA_BASE tables whose conv list is `ref` alone. */
+/* The table. Never NULL for an isa that cpu_can run; ISA_BF16 and ISA_AMX have tables of their own for DTYPE_BF16 alone, else AVX-512's; ref_only gives ISA_BASE tables whose conv list is `ref` alone. */
 const struct kernels *kernels_get(enum isa isa, int ref_only, enum dtype dtype);
 
 /* Ways with 8-bit numbers inside (elems and reals are float), best first, NULL at the end: they only infer, and need conv_call's x_low and x_high.

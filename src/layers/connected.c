@@ -1,5 +1,5 @@
 /* Fully connected layer: y = W x + b over all values of a sample (of each time step). On an input in lanes, and of 8-bit
- * numbers, it runs as a 1x1 convolution, else as a product of matrices, samples x inputs with inputs x outputs. */
+ * or the processor's own 16-bit numbers, it runs as a 1x1 convolution, else as a product of matrices, samples x inputs with inputs x outputs. */
 #include "layers/convolution.h"
 
 #include <string.h>
@@ -167,17 +167,24 @@ static void backward_bf16(const struct op *op, const struct exec *exec) {
 
 /* ---- one of the ways ---- */
 
+/* On a kernel for channels last: all values as channels of 1x1 maps lie as in NCHW. */
+static void plan_as_map(struct op *op, const struct target *target, const struct conv_kernel *kernel) {
+    convolution_plan(op, target, kernel);
+    op->in_layout = op->out_layout = LAYOUT_NCHW;
+}
+
 static void plan(struct op *op, const struct target *target) {
     int in_lanes = op->in[0]->layout == LAYOUT_LANES;   /* to turn them for 8-bit products would take more time than those save */
     const struct conv_kernel *int8 = in_lanes ? NULL : convolution_choose_int8(op, target);
     if (int8) {
-        convolution_plan(op, target, int8);
-        op->in_layout = op->out_layout = LAYOUT_NCHW;   /* that of all values as channels of 1x1 maps */
+        plan_as_map(op, target, int8);
         return;
     }
     const struct conv_kernel *lanes = in_lanes ? convolution_choose(op, target, LAYOUT_LANES) : NULL;
     if (lanes) {
         convolution_plan(op, target, lanes);
+    } else if (target->kernels->bf16_products) {
+        plan_as_map(op, target, convolution_choose(op, target, LAYOUT_NHWC));
     } else {
         plan_rows(op, target);
     }

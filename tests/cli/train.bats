@@ -102,7 +102,7 @@ load helpers
     alike=(--epochs 1 --set 2.probability=0)
     dlcli train "$SMALL" -q -o best "${alike[@]}"
     wanted=$(jq -r 'select(.event == "epoch") | .train_loss' best/metrics.jsonl | head -n 1)
-    for isa in ref avx2 avx512; do
+    for isa in ref avx2 avx512 bf16 amx; do
         run --separate-stderr env DLCLI_ISA=$isa "$DLCLI" train "$SMALL" -q -o "run-$isa" "${alike[@]}"
         if [ "$status" -ne 0 ]; then
             [ "$status" -eq 2 ]
@@ -154,9 +154,11 @@ load helpers
     cmp <(dlcli predict --json -m model.safetensors "$PICTURES/cat.png") <(dlcli predict --json -m "$SMALL" -w run/last.safetensors "$PICTURES/cat.png")
 }
 
-@test "--precision bf16 trains too" {
-    run -0 --separate-stderr dlcli train "$SMALL" -q -o run --epochs 2 --precision bf16 --json
+@test "--precision bf16 trains too, and says where products are not the processor's own" {
+    DLCLI_ISA=base run -0 --separate-stderr dlcli train "$SMALL" -q -o base --epochs 1 --precision bf16
     says '--precision bf16 is emulated'
+    run -0 --separate-stderr dlcli train "$SMALL" -q -o run --epochs 2 --precision bf16 --json
+    grep -q avx512_bf16 /proc/cpuinfo || says '--precision bf16 is emulated'
     output=$(jq -s . <<<"$output")
     holds '.[0].precision == "bf16" and (.[-1].event == "done")'
 }

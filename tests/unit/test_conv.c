@@ -10,6 +10,7 @@
 #include <math.h>
 #include <cmocka.h>
 
+#include "amx_trap.h"
 #include "base/mem.h"
 #include "base/threads.h"
 #include "kernels/kernels.h"
@@ -21,27 +22,46 @@
     {#isa, need, lanes, DTYPE_F32, &conv_nhwc_##isa##_f32}, {#isa, need, lanes, DTYPE_BF16, &conv_nhwc_##isa##_bf16}, \
     {#isa, need, lanes, DTYPE_F32, &conv_winograd_##isa##_f32}, {#isa, need, lanes, DTYPE_BF16, &conv_winograd_##isa##_bf16}
 
-enum need { NEED_NOTHING, NEED_AVX2, NEED_AVX512 };
+enum need { NEED_NOTHING, NEED_AVX2, NEED_AVX512, NEED_BF16, NEED_AMX, NEED_COUNT };
 struct way { const char *isa; enum need need; int lanes; enum dtype dtype; const struct conv_kernel *kernel; };
 DECLARE(base);
 #if defined(__x86_64__)
 DECLARE(avx2);
 DECLARE(avx512);
 DECLARE(emulated);
+extern const struct conv_kernel conv_bf16_bf16, conv_emulatedbf16_bf16, conv_amx_bf16, conv_trappedamx_bf16;
 #endif
 static const struct way ways[] = {
     LIST(base, NEED_NOTHING, 8),
 #if defined(__x86_64__)
     LIST(avx2, NEED_AVX2, 8), LIST(avx512, NEED_AVX512, 16), LIST(emulated, NEED_AVX2, 16),
+    {"bf16", NEED_BF16, 16, DTYPE_BF16, &conv_bf16_bf16}, {"emulated bf16", NEED_AVX2, 16, DTYPE_BF16, &conv_emulatedbf16_bf16},
+    {"amx", NEED_AMX, 16, DTYPE_BF16, &conv_amx_bf16}, {"amx beside avx2", NEED_AVX2, 16, DTYPE_BF16, &conv_trappedamx_bf16},
 #endif
 };
 
 static int can(enum need need) {
-#if defined(__x86_64__)
-    return need == NEED_NOTHING || (need == NEED_AVX2 ? __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")
-        : __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"));
-#else
-    return need == NEED_NOTHING;
+    static const enum isa isas[NEED_COUNT] = {ISA_BASE, ISA_AVX2, ISA_AVX512, ISA_BF16, ISA_AMX};
+    return cpu_can(isas[need]);
+}
+
+/* What this CPU can't run is passed over, aloud. */
+static int prepare(void **state) {
+    (void)state;
+    for (size_t w = 0; w < sizeof ways / sizeof *ways; w++) {
+        if (!can(ways[w].need)) {
+            print_message("skipped, this CPU has no such instructions: %s %s of %s\n", ways[w].kernel->name, ways[w].dtype == DTYPE_BF16 ? "bf16" : "f32", ways[w].isa);
+        }
+    }
+    return 0;
+}
+
+/* AMX's instructions, where this CPU lacks them, are carried out by a handler. In each test: cmocka sets a handler of its own before it. */
+static void trap(void) {
+#if defined(__x86_64__) && defined(__linux__)
+    if (!cpu_can(ISA_AMX)) {
+        trap_install();
+    }
 #endif
 }
 
@@ -90,7 +110,7 @@ static const struct shape shapes[] = {
     {"large batch", 140, {2, 3, 3, 3, 3, 3, 3, 3, 1, 1, 1, 1, 1, 1, 1}},
 };
 
-/* Everything of one case in double, NCHW; inputs rounded as the way's elems are. */
+/* Everything of one case in double, NCHW; inputs and weights rounded as the way's elems are. */
 struct known {
     const struct shape *shape;
     size_t xs, ys, ws;
@@ -157,7 +177,7 @@ static struct known known_make(const struct shape *shape, enum dtype dtype) {
     struct known k = {.shape = shape, .xs = (size_t)shape->batch * (size_t)(c->c * c->h * c->w), .ys = (size_t)shape->batch * (size_t)(c->k * c->oh * c->ow),
         .ws = (size_t)(c->k * (c->c / c->groups) * c->size_h * c->size_w)};
     k.x = random_reals(k.xs, dtype, 1), k.dy = random_reals(k.ys, dtype, 2);
-    k.w = random_reals(k.ws, DTYPE_F32, 3), k.b = random_reals((size_t)c->k, DTYPE_F32, 4);
+    k.w = random_reals(k.ws, dtype, 3), k.b = random_reals((size_t)c->k, DTYPE_F32, 4);
     k.y = mem_need(k.ys, sizeof *k.y), k.dx = mem_need(k.xs, sizeof *k.dx), k.dw = mem_need(k.ws, sizeof *k.dw), k.db = mem_need((size_t)c->k, sizeof *k.db);
     size_t map = (size_t)(c->oh * c->ow);
     for (size_t i = 0; i < k.ys; i++) {
@@ -340,11 +360,17 @@ enum { PAIR_STEP = 5, TEAMS = 1 };
 enum { PAIR_STEP = 1, TEAMS = 3 };
 #endif
 
-static void each_shape(enum dtype dtype, void (*f)(const struct way *way, const struct known *k)) {
+/* Trapped instructions take a thousand times theirs: of those only every `step`-th shape. */
+static int too_slow(const struct way *way, size_t shape, size_t step) {
+    return strcmp(way->isa, "amx beside avx2") == 0 && !cpu_can(ISA_AMX) && shape % step != 0;
+}
+
+static void each_shape(enum dtype dtype, size_t step, void (*f)(const struct way *way, const struct known *k)) {
+    trap();
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
         struct known k = known_make(&shapes[s], dtype);
         for (size_t w = 0; w < sizeof ways / sizeof *ways; w++) {
-            if (ways[w].dtype == dtype && can(ways[w].need) && (s + w) % PAIR_STEP == 0 && takes(&ways[w], &shapes[s].conv)) {
+            if (ways[w].dtype == dtype && can(ways[w].need) && (s + w) % PAIR_STEP == 0 && !too_slow(&ways[w], s, step) && takes(&ways[w], &shapes[s].conv)) {
                 f(&ways[w], &k);
             }
         }
@@ -371,10 +397,10 @@ static void same_for_any_team(const struct way *way, const struct known *k) {
     results_free(&one);
 }
 
-static void test_f32(void **state) { (void)state; each_shape(DTYPE_F32, right); }
-static void test_bf16(void **state) { (void)state; each_shape(DTYPE_BF16, right); }
-static void test_teams_f32(void **state) { (void)state; each_shape(DTYPE_F32, same_for_any_team); }
-static void test_teams_bf16(void **state) { (void)state; each_shape(DTYPE_BF16, same_for_any_team); }
+static void test_f32(void **state) { (void)state; each_shape(DTYPE_F32, 1, right); }
+static void test_bf16(void **state) { (void)state; each_shape(DTYPE_BF16, 1, right); }
+static void test_teams_f32(void **state) { (void)state; each_shape(DTYPE_F32, 5, same_for_any_team); }
+static void test_teams_bf16(void **state) { (void)state; each_shape(DTYPE_BF16, 5, same_for_any_team); }
 
 /* A batch smaller than the plan's runs in the plan's scratch; inference packs less; scales fold in. */
 static void smaller_batch(const struct way *way, const struct known *k) {
@@ -410,8 +436,8 @@ static void smaller_batch(const struct way *way, const struct known *k) {
 
 static void test_smaller_batch(void **state) {
     (void)state;
-    each_shape(DTYPE_F32, smaller_batch);
-    each_shape(DTYPE_BF16, smaller_batch);
+    each_shape(DTYPE_F32, 3, smaller_batch);
+    each_shape(DTYPE_BF16, 3, smaller_batch);
 }
 
 int main(void) {
@@ -419,5 +445,5 @@ int main(void) {
         cmocka_unit_test(test_f32), cmocka_unit_test(test_bf16), cmocka_unit_test(test_smaller_batch),
         cmocka_unit_test(test_teams_f32), cmocka_unit_test(test_teams_bf16),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, prepare, NULL);
 }

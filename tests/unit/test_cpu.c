@@ -38,7 +38,9 @@ static void test_tables(void **state) {
             const struct kernels *k = kernels_get((enum isa)isa, 0, (enum dtype)dtype), *r = kernels_get((enum isa)isa, 1, (enum dtype)dtype);
             assert_int_equal(k->dtype, dtype);
             assert_int_equal(r->dtype, dtype);
-            assert_string_equal(k->isa, dtype == DTYPE_F64 ? "base" : isa_name((enum isa)isa));
+            enum isa of = dtype == DTYPE_F64 ? ISA_BASE : dtype == DTYPE_F32 && isa > ISA_AVX512 ? ISA_AVX512 : (enum isa)isa;
+            assert_string_equal(k->isa, isa_name(of));
+            assert_true(k->bf16_products == (dtype == DTYPE_BF16 && isa >= ISA_BF16));
             assert_string_equal(r->conv[0]->name, "ref");
             assert_null(r->conv[1]);
             for (const void *const *at = (const void *const *)(const void *)&k->conv; at < (const void *const *)(const void *)(k + 1); at++) {

@@ -1,0 +1,92 @@
+/* Products of bfloat16: copies of x, or backward of dy, as the products read them (bf16.h). */
+#include "kernels/body/bf16/bf16.h"
+
+struct bf16_map OWN(bf16_map)(const struct conv *c, int back, int padded) {
+    struct bf16_map m = {.h = conv_axis_h(c, back), .w = conv_axis_w(c, back)};
+    struct axis *w = &m.w;
+    int reach = (w->size - 1) * w->dilation, last = back ? (w->out - 1 + w->pad) / w->stride : (w->out - 1) * w->stride - w->pad + reach;
+    if (padded) {
+        m.left = back ? conv_parts(conv_most(0, reach - w->pad), w->stride) : w->pad;
+        w->in = conv_most(w->in, last + 1) + m.left;
+        w->pad += back ? m.left * w->stride : -m.left;
+    }
+    m.step = w->in_step;
+    m.every = conv_parts(w->in, m.step);
+    m.columns = m.step * m.every;
+    return m;
+}
+
+struct range OWN(bf16_rows_read)(const struct axis *h, int begin, int end) {
+    struct range rows = {h->in, 0};
+    for (int o = begin; o < end; o++) {
+        struct taps t = conv_taps(h, o);
+        int last = t.at + (t.count - 1) * t.move;
+        if (t.count > 0) {
+            rows.begin = conv_least(rows.begin, conv_least(t.at, last));
+            rows.end = conv_most(rows.end, conv_most(t.at, last) + 1);
+        }
+    }
+    rows.begin = conv_least(rows.begin, rows.end);
+    return rows;
+}
+
+/* The map's column that lies at `place` of a row; -1: of the zeros around it. */
+static int column_of(const struct bf16_map *m, const struct bf16_part *part, int place) {
+    int at = place % m->every * m->step + place / m->every - m->left;
+    return at >= 0 && at < part->columns ? at : -1;
+}
+
+static const elem *pixel(const struct bf16_part *part, int n, int row, int column) {
+    return part->from + n * part->sample + ((ptrdiff_t)row * part->columns + column) * part->pitch;
+}
+
+void OWN(bf16_lay_row)(const struct bf16_map *m, const struct bf16_part *part, int depth, elem *to) {
+    size_t bytes = (size_t)part->channels * sizeof(elem), rest = (size_t)(depth - part->channels) * sizeof(elem);
+    for (int place = 0; place < m->columns; place++) {
+        int column = column_of(m, part, place);
+        if (column < 0) {
+            memset(to, 0, (size_t)part->samples * (size_t)depth * sizeof(elem));
+            to += (ptrdiff_t)part->samples * depth;
+            continue;
+        }
+        for (int n = 0; n < part->samples; n++, to += depth) {
+            memcpy(to, pixel(part, n, part->row, column), bytes);
+            memset(to + part->channels, 0, rest);
+        }
+    }
+}
+
+/* `channels` numbers at a, and at b (NULL: zeros), -> `width` pairs of them, zeros behind. */
+static void pairs(const elem *restrict a, const elem *restrict b, int channels, int width, uint32_t *restrict to) {
+    int i = 0;
+    for (; i + LANES <= channels; i += LANES) {
+        vec_word low = __builtin_convertvector(*(const vec_half *)(const void *)(a + i), vec_word), high = {0};
+        if (b != NULL) {
+            high = __builtin_convertvector(*(const vec_half *)(const void *)(b + i), vec_word) << 16;
+        }
+        low |= high;
+        memcpy(to + i, &low, sizeof low);
+    }
+    for (; i < channels; i++) {
+        to[i] = a[i] | (b != NULL ? (uint32_t)b[i] << 16 : 0);
+    }
+    for (; i < width; i++) {
+        to[i] = 0;
+    }
+}
+
+void OWN(bf16_lay_pairs)(const struct bf16_map *m, const struct bf16_part *part, int width, elem *elems) {
+    uint32_t *to = (uint32_t *)(void *)elems;
+    for (int row = part->row; row < part->row_end; row++) {
+        for (int place = 0; place < m->columns; place++) {
+            int column = column_of(m, part, place);
+            for (int n = 0; n < part->samples; n += 2, to += width) {
+                if (column < 0) {
+                    memset(to, 0, (size_t)width * sizeof *to);
+                } else {
+                    pairs(pixel(part, n, row, column), n + 1 < part->samples ? pixel(part, n + 1, row, column) : NULL, part->channels, width, to);
+                }
+            }
+        }
+    }
+}
