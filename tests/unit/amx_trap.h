@@ -141,16 +141,18 @@ static int trap_run(struct trap_tiles *t, const struct trap_instruction *i) {
     return 1;
 }
 
+/* Those that follow are carried out by the way: a signal takes longer than most of them. */
 static void trap_handle(int number, siginfo_t *info, void *arg) {
     ucontext_t *context = arg;
     struct trap_instruction i;
-    const uint8_t *code = (const uint8_t *)context->uc_mcontext.gregs[REG_RIP];
+    greg_t *at = &context->uc_mcontext.gregs[REG_RIP], begin = *at;
     (void)info;
-    if (trap_decode(context, code, &i) && trap_run(trap_state(), &i)) {
-        context->uc_mcontext.gregs[REG_RIP] += i.length;
-        return;
+    while (trap_decode(context, (const uint8_t *)*at, &i) && trap_run(trap_state(), &i)) {
+        *at += i.length;
     }
-    signal(number, SIG_DFL);
+    if (*at == begin) {
+        signal(number, SIG_DFL);
+    }
 }
 
 static inline void trap_install(void) {
