@@ -84,9 +84,9 @@ $(foreach e,$(ELEMS),$(eval $(call kernel_rule,$(word 1,$(subst -, ,$(e))),$(wor
 
 # For the tests: the convolutions' AVX-512 shapes as AVX2 code, so that they are tested where there is no AVX-512; VNNI's and AVX512-BF16's instructions in C;
 # and AMX's beside AVX2 code, to be trapped where there are none (tests/unit/amx_trap.h).
-# Vectors in halves would take -O3 a minute, and nobody waits for what they compute.
+# Vectors in halves would take -O1 half a minute, and nobody waits for what they compute.
 ifneq (,$(filter avx2,$(ISAS)))
-FLAGS_emulated := $(FLAGS_avx2) -DISA_avx512=1 -O1
+FLAGS_emulated := $(FLAGS_avx2) -DISA_avx512=1 -O0
 $(eval $(call kernel_rule,emulated,f32))
 $(eval $(call kernel_rule,emulated,bf16))
 FLAGS_emulatedvnni := $(FLAGS_emulated) -DISA_vnni=1

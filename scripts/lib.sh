@@ -11,9 +11,10 @@ shown() {
 # What is there is found by trying it, not by asking a package manager: it may have come by another way.
 has_tool() { command -v "$1" >/dev/null 2>&1; }
 has_header() { printf '#include <%s>\n' "$1" | cc -E -x c - >/dev/null 2>&1; }
+has_sanitizer() { echo 'int main(void) { return 0; }' | "$1" -fsanitize=address,undefined -x c -o /dev/null - 2>/dev/null; }
 has_library() { PATH=$PATH:/usr/sbin:/sbin ldconfig -p 2>/dev/null | grep -q "$1"; }
 
-# Lines of "tool|header|library NAME PACKAGE" on stdin; prints the packages of what is not there.
+# Lines of "tool|header|library|sanitizer NAME PACKAGE" on stdin; prints the packages of what is not there.
 missing_packages() {
     while read -r kind name package; do
         [ -z "$kind" ] || "has_$kind" "$name" || printf '%s ' "$package"
@@ -37,6 +38,7 @@ needs_to_test() {
     cat <<EOF
 tool bats bats
 tool clang clang
+sanitizer clang libclang-rt-dev
 tool jq jq
 tool shellcheck shellcheck
 header cmocka.h libcmocka-dev

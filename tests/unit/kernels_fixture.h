@@ -15,10 +15,11 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "kernels/kernels.h"
+#include "sanitized.h"
 
-/* gcc takes all cases of a grid; clang and sanitized code, which is slow, every seventh (7 divides no side of one, so that every shape and layout comes up)
- * and one team. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(__clang__)
+/* All cases of a grid; sanitized code, which is slow and not optimized, takes every seventh (7 divides no side of one, so that every shape and layout
+ * comes up) and one team. */
+#if SANITIZED
 enum { CASE_STEP = 7, TEAMS = 1 };
 #else
 enum { CASE_STEP = 1, TEAMS = 3 };
