@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/flags.h"
+#include "base/number.h"
 #include "config_internal.h"
 
 /* ---- finding ---- */

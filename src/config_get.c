@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/flags.h"
+#include "base/number.h"
 #include "config_internal.h"
 
 static const struct key *key_of(const struct section *section, const char *name) {

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/flags.h"
+#include "base/number.h"
 #include "config_internal.h"
 
 static struct section *find_layer(const struct config *config, long index) {

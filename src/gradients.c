@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/flags.h"
+#include "base/number.h"
 #include "base/mem.h"
 #include "base/rng.h"
 #include "layers/layer.h"

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/flags.h"
+#include "base/number.h"
 #include "trainer.h"
 
 enum { DEFAULT_ROOM = 32 };   /* a number's characters */

@@ -40,8 +40,4 @@ const char *flags_many(const struct args *args, const char *name, size_t i);
 /* The table as help text, wrapped to 80 columns. */
 void flags_help(struct text *out, const struct flag *table);
 
-/* A whole number or real in full (no junk, finite, in range). Returns 0, or -1 (nothing said). */
-int number_int(const char *text, long min, long max, long *value);
-int number_real(const char *text, double *value);
-
 #endif

@@ -6,6 +6,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/number.h"
 #include "commands/command.h"
 #include "views/chart.h"
 #include "views/metrics.h"

@@ -2,7 +2,7 @@
 #include "layers/layer.h"
 
 #include <string.h>
-#include "base/flags.h"
+#include "base/number.h"
 
 const char activation_choices[] = "linear|relu|leaky|elu|selu|gelu|gelu_tanh|silu=swish|mish|logistic=sigmoid|tanh|"
                                   "hardtanh=hardtan|softplus|abs|heaviside|sign|relu6|loggy|relie|"

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "base/flags.h"
+#include "base/number.h"
 #include "base/npy.h"
 #include "layers/layer.h"
 

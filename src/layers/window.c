@@ -2,7 +2,7 @@
 #include "layers/window.h"
 
 #include <string.h>
-#include "base/flags.h"
+#include "base/number.h"
 #include "layers/layer.h"
 
 static int given_or(const struct section *section, const char *key, long otherwise) {

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/flags.h"
+#include "base/number.h"
 #include "base/mem.h"
 #include "sources/csv.h"
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "base/flags.h"
+#include "base/number.h"
 #include "sources/parts.h"
 
 static void list_formats(struct text *out) {

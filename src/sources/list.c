@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "base/flags.h"
+#include "base/number.h"
 #include "sources/parts.h"
 
 enum { MOST_BYTES = 1 << 30, MOST_COMPLAINTS = 20, MOST_CLASSES = 1 << 20 };

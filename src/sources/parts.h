@@ -66,6 +66,13 @@ int pictures_label(const struct source *source, size_t index);
 const char *pictures_name(const struct source *source, size_t index, char *buffer, size_t size);
 void pictures_close(struct source *source);
 
+/* ---- augmentation's settings (augment_settings.c) ---- */
+
+/* Are pictures resampled; do their colours change; does anything but moving and mirroring whole pixels happen to them? */
+int augment_warps(const struct augment *a);
+int augment_tints(const struct augment *a);
+int augment_redraws(const struct augment *a);
+
 /* ---- pixels of samples (augment.c) ---- */
 
 struct pixels pixels_of_sample(const struct sample *sample);

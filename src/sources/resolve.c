@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "base/flags.h"
+#include "base/number.h"
 #include "sources/csv.h"
 #include "sources/parts.h"
 

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/flags.h"
+#include "base/number.h"
 #include "base/rng.h"
 #include "sources/parts.h"
 

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "base/flags.h"
+#include "base/number.h"
 
 static const struct flag common[] = {
     {.name = "help", .letter = 'h', .type = FLAG_ON, .help = "Shows this text."},

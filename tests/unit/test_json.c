@@ -10,7 +10,7 @@
 #include <math.h>
 #include <cmocka.h>
 
-#include "base/flags.h"
+#include "base/number.h"
 #include "base/json.h"
 
 static void test_structure(void **state) {
