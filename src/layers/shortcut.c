@@ -9,7 +9,8 @@ static const struct key keys[] = {
     {"alpha", KEY_REAL, "1", -1e6, 1e6, NULL, NULL, "Factor of the input."},
     {"beta", KEY_REAL, "1", -1e6, 1e6, NULL, NULL, "Factor of the added layer."},
     {"survival", KEY_REAL, "1", 0, 1, NULL, NULL,
-     "Stochastic depth: the probability that a training step takes the input into the sum; otherwise the input is multiplied by it."},
+     "Stochastic depth: the probability that a training step takes the input into the sum; otherwise the input is multiplied by it. What is left "
+     "out is computed all the same: it gets no gradient, but takes its time, and its batch norms go on measuring."},
     {NULL, KEY_IGNORED, NULL, 0, 0, NULL, NULL, NULL},
 };
 
