@@ -469,8 +469,32 @@ static void test_smaller_batch(void **state) {
     each_shape(DTYPE_BF16, 5, smaller_batch);
 }
 
+/* Ways that multiply bfloat16 round weights to the nearest, ties to even, as they pack them. */
+static void packs_rounded(const struct way *way, const struct known *k) {
+    static const uint32_t below[] = {0x8000, 0x7fff, 0x8001};      /* half of the last place, less, more */
+    const struct conv *c = &k->shape->conv;
+    if (strcmp(way->kernel->name, "bf16") != 0 && strcmp(way->kernel->name, "amx") != 0) {
+        return;
+    }
+    float *exact = floats(k->w, k->ws), *rounded = floats(NULL, k->ws);
+    for (size_t i = 0; i < k->ws; i++) {
+        uint32_t bits = (uint32_t)to_bf16(k->w[i]) << 16 | below[i % 3];
+        memcpy(&exact[i], &bits, sizeof bits);
+        rounded[i] = (float)from_bf16(to_bf16((double)exact[i]));
+    }
+    size_t bytes = way->kernel->packed_bytes(c, 1);
+    void *a = guarded(bytes, 0xff), *b = guarded(bytes, 0);
+    way->kernel->pack(c, exact, NULL, 1, a, NULL);
+    way->kernel->pack(c, rounded, NULL, 1, b, NULL);
+    assert_memory_equal(a, b, bytes);
+    free(exact), free(rounded), free(a), free(b);
+}
+
+static void test_packed(void **state) { (void)state; each_shape(DTYPE_BF16, 1, packs_rounded); }
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_packed),
         cmocka_unit_test(test_f32), cmocka_unit_test(test_bf16), cmocka_unit_test(test_smaller_batch),
         cmocka_unit_test(test_teams_f32), cmocka_unit_test(test_teams_bf16),
     };

@@ -342,9 +342,9 @@ static size_t scratch_bytes(const struct conv *c, int batch, int training, int t
     return weight > most ? weight : most;
 }
 
-/* Thin layers do better elsewhere: a unit of depth and a vector of columns should be filled in large part. */
+/* Thin layers do better elsewhere. With 16 channels on both sides a vector of columns is full, and half a tile's depth. */
 static int supports(const struct conv *c, int batch, int training) {
-    enum { LEAST = 8 };
+    enum { LEAST = 16 };
     (void)batch, (void)training;
     return c->c / c->groups >= LEAST && c->k / c->groups >= LEAST;
 }

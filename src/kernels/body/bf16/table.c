@@ -4,6 +4,6 @@
 #include "kernels/body/table.h"
 
 /* Best first. */
-static const struct conv_kernel *const ways[] = {&K(conv_lanes), &OWN(conv), &K(conv_nhwc), &K(conv_ref), NULL};
+static const struct conv_kernel *const ways[] = {&OWN(conv), &K(conv_lanes), &K(conv_nhwc), &K(conv_ref), NULL};
 
 const struct kernels OWN(kernels) = TABLE(PRODUCTS, ways, K(gemm), OWN(bf16_peak), 1);
