@@ -18,24 +18,10 @@
 #include "base/image.h"
 #include "base/mem.h"
 #include "net.h"
+#include "scratch_fixture.h"
 #include "sources/source.h"
 
-/* ---- scratch ---- */
-
-static char scratch[64];
-
-static int scratch_make(void **state) {
-    (void)state;
-    snprintf(scratch, sizeof scratch, "/tmp/dlcli-test-XXXXXX");
-    return mkdtemp(scratch) == NULL || chdir(scratch) != 0 ? -1 : 0;
-}
-
-static int scratch_remove(void **state) {
-    (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf '%s'", scratch);
-    return chdir("/tmp") != 0 || system(command) != 0 ? -1 : 0;
-}
+/* ---- files ---- */
 
 static inline void put_file(const char *name, const void *bytes, size_t size) {
     struct err err = {0};

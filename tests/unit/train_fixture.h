@@ -15,22 +15,8 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "scratch_fixture.h"
 #include "train.h"
-
-static char scratch[64];
-
-static int scratch_make(void **state) {
-    (void)state;
-    snprintf(scratch, sizeof scratch, "/tmp/dlcli-test-XXXXXX");
-    return mkdtemp(scratch) == NULL || chdir(scratch) != 0 ? -1 : 0;
-}
-
-static int scratch_remove(void **state) {
-    (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf '%s'", scratch);
-    return chdir("/tmp") != 0 || system(command) != 0 ? -1 : 0;
-}
 
 /* Batch normalization, dropout, a frozen layer, momentum, augmentation. 44 training samples in batches of 8: 5 and a
  * smaller one. */

@@ -11,7 +11,7 @@
 #ifndef DLCLI_KERNELS_BODY_CONV_INT8_H
 #define DLCLI_KERNELS_BODY_CONV_INT8_H
 
-#include "kernels/body/conv.h"
+#include "kernels/body/conv_shapes.h"
 
 #if defined(ISA_vnni)
 enum { INT8_GROUP = 4 };
@@ -23,13 +23,7 @@ typedef int16_t int8_weight, int8_input;
 #endif
 
 /* A tile: INT8_R pixels by INT8_N vectors of filters. */
-#if CONV_SUMS == 24
-enum { INT8_R = 8, INT8_N = 3 };
-#elif CONV_SUMS == 12
-enum { INT8_R = 6, INT8_N = 2 };
-#else
-enum { INT8_R = 3, INT8_N = 2 };
-#endif
+enum { INT8_R = CONV_TILE_R, INT8_N = CONV_TILE_N };
 
 /* Sums of R pixels x N vectors of filters over runs of `length` neighbouring words from x + pixels[r] + runs[i], and as many rows of w, [run][word]
  * [N * LANES]: set (first) or added to sum, [pixel][N * LANES]. */

@@ -56,19 +56,9 @@ INLINE void tile(const int R, const int N, const struct int8_tile *t) {
 
 #define TILE(r, n) static void tile_##r##_##n(const struct int8_tile *t) { tile(r, n, t); }
 #define TILE_NAME(r, n) tile_##r##_##n,
-#define UPTO_2(what, r) what(r, 1) what(r, 2)
-#define UPTO_3(what, r) UPTO_2(what, r) what(r, 3)
-
-#if CONV_SUMS == 24
-#define EACH(one) one(UPTO_3, 1) one(UPTO_3, 2) one(UPTO_3, 3) one(UPTO_3, 4) one(UPTO_3, 5) one(UPTO_3, 6) one(UPTO_3, 7) one(UPTO_3, 8)
-#elif CONV_SUMS == 12
-#define EACH(one) one(UPTO_2, 1) one(UPTO_2, 2) one(UPTO_2, 3) one(UPTO_2, 4) one(UPTO_2, 5) one(UPTO_2, 6)
-#else
-#define EACH(one) one(UPTO_2, 1) one(UPTO_2, 2) one(UPTO_2, 3)
-#endif
 
 #define DEFINE(upto, r) upto(TILE, r)
 #define TILE_ROW(upto, r) {upto(TILE_NAME, r)},
-EACH(DEFINE)
-int8_tile_work *const K(int8_tiles)[INT8_R][INT8_N] = {EACH(TILE_ROW)};
+CONV_EACH_ROW(DEFINE)
+int8_tile_work *const K(int8_tiles)[INT8_R][INT8_N] = {CONV_EACH_ROW(TILE_ROW)};
 #endif

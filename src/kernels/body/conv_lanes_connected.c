@@ -2,17 +2,12 @@
  * lanes for every single weight. Instead x is transposed, some inputs at a time, and vectors run over inputs: a tile is M outputs x N vectors of inputs, and
  * its sums go straight onto dweight, which a piece has to itself. */
 #include "kernels/body/conv_lanes.h"
+#include "kernels/body/conv_shapes.h"
 #include "kernels/body/transpose.h"
 
 enum { CONNECTED_SAMPLES = 128, CONNECTED_BLOCKS = CONNECTED_SAMPLES / LANES };      /* taken at a time: x of them fits the first-level cache */
 
-#if CONV_SUMS == 24
-enum { CONNECTED_M = 8, CONNECTED_N = 3 };
-#elif CONV_SUMS == 12
-enum { CONNECTED_M = 6, CONNECTED_N = 2 };
-#else
-enum { CONNECTED_M = 3, CONNECTED_N = 2 };
-#endif
+enum { CONNECTED_M = CONV_TILE_R, CONNECTED_N = CONV_TILE_N };
 
 /* sum[m * sum_m + i] += over blocks and lanes: dy[block * dy_block + m * LANES + lane] * x[(block * LANES + lane) * N * LANES + i]. */
 struct tile {
@@ -49,19 +44,10 @@ INLINE void tile(const int M, const int N, const struct tile *t) {
 
 #define TILE(m, n) static void tile_##m##_##n(const struct tile *t) { tile(m, n, t); }
 #define NAME(m, n) tile_##m##_##n,
-#define UPTO_2(what, m) what(m, 1) what(m, 2)
-#define UPTO_3(what, m) UPTO_2(what, m) what(m, 3)
-#if CONV_SUMS == 24
-#define EACH(one) one(UPTO_3, 1) one(UPTO_3, 2) one(UPTO_3, 3) one(UPTO_3, 4) one(UPTO_3, 5) one(UPTO_3, 6) one(UPTO_3, 7) one(UPTO_3, 8)
-#elif CONV_SUMS == 12
-#define EACH(one) one(UPTO_2, 1) one(UPTO_2, 2) one(UPTO_2, 3) one(UPTO_2, 4) one(UPTO_2, 5) one(UPTO_2, 6)
-#else
-#define EACH(one) one(UPTO_2, 1) one(UPTO_2, 2) one(UPTO_2, 3)
-#endif
 #define DEFINE(upto, m) upto(TILE, m)
 #define ROW(upto, m) {upto(NAME, m)},
-EACH(DEFINE)
-static tile_work *const tiles[CONNECTED_M][CONNECTED_N] = {EACH(ROW)};
+CONV_EACH_ROW(DEFINE)
+static tile_work *const tiles[CONNECTED_M][CONNECTED_N] = {CONV_EACH_ROW(ROW)};
 
 /* LANES inputs of one block, [input][lane], to x[lane][width]. Inputs beyond `count` give zeros. */
 static void transpose(const elem *from, int count, real *to, int width) {

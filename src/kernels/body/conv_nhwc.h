@@ -3,16 +3,10 @@
 #ifndef DLCLI_KERNELS_BODY_CONV_NHWC_H
 #define DLCLI_KERNELS_BODY_CONV_NHWC_H
 
-#include "kernels/body/conv.h"
+#include "kernels/body/conv_shapes.h"
 
 /* A tile: NHWC_R rows (pixels, or channels of dy) by NHWC_N vectors of neighbouring channels. */
-#if CONV_SUMS == 24
-enum { NHWC_R = 8, NHWC_N = 3 };
-#elif CONV_SUMS == 12
-enum { NHWC_R = 6, NHWC_N = 2 };
-#else
-enum { NHWC_R = 3, NHWC_N = 2 };
-#endif
+enum { NHWC_R = CONV_TILE_R, NHWC_N = CONV_TILE_N };
 
 /* Channels of one group, cut into panels of up to NHWC_N vectors; the last vector is filled up with zeros. */
 struct panels { int channels, vectors, count; };

@@ -128,20 +128,10 @@ INLINE void gradient(const int M, const int N, const struct nhwc_sums *s) {
     static void gradient_##r##_##n(const struct nhwc_sums *s) { gradient(r, n, s); }
 #define TILE_NAME(r, n) tile_##r##_##n,
 #define GRADIENT_NAME(r, n) gradient_##r##_##n,
-#define UPTO_2(what, r) what(r, 1) what(r, 2)
-#define UPTO_3(what, r) UPTO_2(what, r) what(r, 3)
-
-#if CONV_SUMS == 24
-#define EACH(one) one(UPTO_3, 1) one(UPTO_3, 2) one(UPTO_3, 3) one(UPTO_3, 4) one(UPTO_3, 5) one(UPTO_3, 6) one(UPTO_3, 7) one(UPTO_3, 8)
-#elif CONV_SUMS == 12
-#define EACH(one) one(UPTO_2, 1) one(UPTO_2, 2) one(UPTO_2, 3) one(UPTO_2, 4) one(UPTO_2, 5) one(UPTO_2, 6)
-#else
-#define EACH(one) one(UPTO_2, 1) one(UPTO_2, 2) one(UPTO_2, 3)
-#endif
 
 #define DEFINE(upto, r) upto(TILE, r)
 #define TILE_ROW(upto, r) {upto(TILE_NAME, r)},
 #define GRADIENT_ROW(upto, r) {upto(GRADIENT_NAME, r)},
-EACH(DEFINE)
-nhwc_tile_work *const K(nhwc_tiles)[NHWC_R][NHWC_N] = {EACH(TILE_ROW)};
-nhwc_sums_work *const K(nhwc_gradients)[NHWC_R][NHWC_N] = {EACH(GRADIENT_ROW)};
+CONV_EACH_ROW(DEFINE)
+nhwc_tile_work *const K(nhwc_tiles)[NHWC_R][NHWC_N] = {CONV_EACH_ROW(TILE_ROW)};
+nhwc_sums_work *const K(nhwc_gradients)[NHWC_R][NHWC_N] = {CONV_EACH_ROW(GRADIENT_ROW)};

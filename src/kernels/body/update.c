@@ -41,6 +41,13 @@ void K(sgd)(struct threads *t, const struct update *u) {
     body_split(t, u->n, u->n, sgd_range, &job);
 }
 
+/* The function of a rule that does some four times SGD's work for an element: its name_range, cut into pieces. */
+#define RULE(name) \
+    void K(name)(struct threads *t, const struct update *u) { \
+        struct update job = *u; \
+        body_split(t, u->n, 4 * u->n, name##_range, &job); \
+    }
+
 /* Adam (Kingma and Ba, 2015), AdamW (Loshchilov and Hutter, 2019) where decoupled, Nadam (Dozat, 2016) where ahead. */
 static void adam_range(void *job, size_t begin, size_t end) {
     const struct update *u = job;
@@ -58,10 +65,7 @@ static void adam_range(void *job, size_t begin, size_t end) {
     }
 }
 
-void K(adam)(struct threads *t, const struct update *u) {
-    struct update job = *u;
-    body_split(t, u->n, 4 * u->n, adam_range, &job);
-}
+RULE(adam)
 
 /* AdaMax (Kingma and Ba, 2015, section 7.1): Adam by the greatest of the decayed absolute gradients. */
 static void adamax_range(void *job, size_t begin, size_t end) {
@@ -78,10 +82,7 @@ static void adamax_range(void *job, size_t begin, size_t end) {
     }
 }
 
-void K(adamax)(struct threads *t, const struct update *u) {
-    struct update job = *u;
-    body_split(t, u->n, 4 * u->n, adamax_range, &job);
-}
+RULE(adamax)
 
 /* AdaGrad (Duchi, Hazan and Singer, 2011). */
 static void adagrad_range(void *job, size_t begin, size_t end) {
@@ -97,10 +98,7 @@ static void adagrad_range(void *job, size_t begin, size_t end) {
     }
 }
 
-void K(adagrad)(struct threads *t, const struct update *u) {
-    struct update job = *u;
-    body_split(t, u->n, 4 * u->n, adagrad_range, &job);
-}
+RULE(adagrad)
 
 /* RMSprop (Tieleman and Hinton, 2012), with PyTorch's momentum of the scaled gradients. */
 static void rmsprop_range(void *job, size_t begin, size_t end) {
@@ -117,10 +115,7 @@ static void rmsprop_range(void *job, size_t begin, size_t end) {
     }
 }
 
-void K(rmsprop)(struct threads *t, const struct update *u) {
-    struct update job = *u;
-    body_split(t, u->n, 4 * u->n, rmsprop_range, &job);
-}
+RULE(rmsprop)
 
 /* ---- what may follow an update ---- */
 
