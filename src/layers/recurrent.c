@@ -64,7 +64,7 @@ void recurrent_plan(struct op *op, const struct target *target) {
     op->in_layout = op->out_layout = LAYOUT_NCHW;
     op->implementation = "cells";
     op->backward_reads_in = 1;
-    op->saved_bytes = layer_reals(kernels, recurrent_sizes(own, batch).all * (size_t)own->directions);
+    op->saved_bytes = layer_reals(kernels, recurrent_sizes(own, batch, target->training).all * (size_t)own->directions);
     op->scratch_bytes = layer_reals(kernels, recurrent_room(own, batch, kernels).all) +
                         kernels->gemm_scratch(&largest, target->threads);
     op->packed_bytes = (size_t)own->directions * kernels->cells_packed(own->kind, (size_t)own->hidden, target->training);
@@ -79,8 +79,8 @@ void recurrent_plan(struct op *op, const struct target *target) {
 void recurrent_pack(const struct op *op, const struct exec *exec) {
     const struct recurrent *own = op->node->own;
     const struct kernels *k = exec->kernels;
-    size_t hidden = (size_t)own->hidden, each = op->packed_bytes / (size_t)own->directions;
-    int training = each > k->cells_packed(own->kind, hidden, 0); /* the plan's, which booked the bytes */
+    size_t hidden = (size_t)own->hidden;
+    int training = pass_training(op, k);
     for (int d = 0; d < own->directions; d++) {
         const struct value *weight = &op->slots[SLOTS * d + SLOT_WEIGHT_HH];
         k->cells_pack(exec->threads, own->kind, hidden, training, weight->data, pass_packed(op, d));
@@ -108,20 +108,30 @@ static void carry(const struct recurrent_pass *p, int in) {
     }
 }
 
-static void forward_direction(const struct recurrent_pass *p) {
+/* `steps` from step t on: the products with their inputs at once, then step by step. x: all inputs, reals. */
+static void forward_steps(const struct recurrent_pass *p, const char *x, size_t t, size_t steps) {
     const struct recurrent *own = p->own;
-    struct cells cells = pass_cells(p);
-    int rows = p->exec->batch * own->steps, gates = own->gates * own->hidden;
-    struct gemm inputs = {.transpose_b = 1,
-                          .m = rows,
-                          .n = gates,
-                          .k = own->inputs,
-                          .lda = (size_t)own->inputs,
-                          .ldb = (size_t)own->inputs,
-                          .ldc = (size_t)gates};
-    pass_product(p, inputs, pass_input(p), p->slots[SLOT_WEIGHT_IH].data, p->gates);
-    carry(p, 1);
+    struct cells cells = pass_cells(p, t, steps);
+    size_t inputs = (size_t)own->inputs, gates = (size_t)own->gates * (size_t)own->hidden;
+    struct gemm g = {.transpose_b = 1,
+                     .m = (int)(p->batch * steps),
+                     .n = (int)gates,
+                     .k = own->inputs,
+                     .lda = inputs,
+                     .ldb = inputs,
+                     .ldc = gates};
+    pass_product(p, g, x + t * p->batch * inputs * p->real, p->slots[SLOT_WEIGHT_IH].data, p->gates);
     p->exec->kernels->cells(p->exec->threads, &cells);
+}
+
+static void forward_direction(const struct recurrent_pass *p) {
+    const char *x = pass_input(p);
+    size_t all = (size_t)p->own->steps;
+    carry(p, 1);
+    for (size_t done = 0, steps; done < all; done += steps) {
+        steps = all - done < p->at_once ? all - done : p->at_once;
+        forward_steps(p, x, p->reverse ? all - done - steps : done, steps);
+    }
     carry(p, 0);
 }
 

@@ -1,11 +1,21 @@
 /* Where everything lies in a pass (recurrent_pass.h). */
 #include "layers/recurrent_pass.h"
 
-struct recurrent_sizes recurrent_sizes(const struct recurrent *own, size_t batch) {
-    size_t state = batch * (size_t)own->hidden, steps = (size_t)own->steps;
-    struct recurrent_sizes s = {.gates = steps * state * (size_t)own->gates, .h = (steps + 1) * state};
+/* Samples of steps whose gates are kept to infer: enough for a large product with the inputs, few enough for a cache.
+ * A smaller batch never needs more room. */
+static size_t rows_at_once(const struct recurrent *own, size_t batch) {
+    enum { ROWS = 512 };
+    size_t all = batch * (size_t)own->steps, some = batch > ROWS ? batch : ROWS;
+    return some < all ? some : all;
+}
+
+struct recurrent_sizes recurrent_sizes(const struct recurrent *own, size_t batch, int training) {
+    size_t hidden = (size_t)own->hidden, steps = (size_t)own->steps;
+    size_t rows = training ? batch * steps : rows_at_once(own, batch);
+    struct recurrent_sizes s = {.gates = rows * hidden * (size_t)own->gates, .h = (steps + 1) * batch * hidden};
+    s.at_once = rows / batch;
     s.c = own->kind == CELL_LSTM ? s.h : 0;
-    s.extra = own->kind == CELL_GRU ? steps * state : 0;
+    s.extra = own->kind == CELL_GRU ? rows * hidden : 0;
     s.all = s.gates + s.h + s.c + s.extra;
     return s;
 }
@@ -21,12 +31,13 @@ struct recurrent_room recurrent_room(const struct recurrent *own, size_t batch, 
 struct recurrent_pass pass_make(const struct op *op, const struct exec *exec, int direction) {
     const struct recurrent *own = op->node->own;
     size_t batch = (size_t)exec->batch, real = layer_reals(exec->kernels, 1);
-    struct recurrent_sizes s = recurrent_sizes(own, batch);
+    struct recurrent_sizes s = recurrent_sizes(own, batch, pass_training(op, exec->kernels));
     struct recurrent_room r = recurrent_room(own, batch, exec->kernels);
     struct recurrent_pass p = {.op = op,
                                .exec = exec,
                                .own = own,
                                .batch = batch,
+                               .at_once = s.at_once,
                                .real = real,
                                .reverse = direction,
                                .slots = op->slots + SLOTS * direction};
@@ -49,39 +60,51 @@ char *pass_state_at(const struct recurrent_pass *p, char *states, int t, int beh
     return states + (size_t)(t + (behind != p->reverse)) * pass_state(p) * p->real;
 }
 
+int pass_training(const struct op *op, const struct kernels *kernels) {
+    const struct recurrent *own = op->node->own;
+    size_t to_infer = kernels->cells_packed(own->kind, (size_t)own->hidden, 0);
+    return op->packed_bytes > to_infer * (size_t)own->directions;
+}
+
 void *pass_packed(const struct op *op, int direction) {
     const struct recurrent *own = op->node->own;
     return (char *)op->packed + (size_t)direction * (op->packed_bytes / (size_t)own->directions);
 }
 
-/* This direction's half of an output or of its gradient; NULL stays. */
-static void *half_of(const struct recurrent_pass *p, void *base) {
-    size_t elem = dtype_size(p->exec->kernels->dtype);
-    return base == NULL ? NULL : (char *)base + (size_t)p->reverse * (size_t)p->own->hidden * elem;
+/* This direction's half of an output or of its gradient, from step t on; NULL stays. Where only the step taken last
+ * puts out, it is NULL for others. */
+static void *half_of(const struct recurrent_pass *p, void *base, size_t t, size_t steps) {
+    size_t elem = dtype_size(p->exec->kernels->dtype), hidden = (size_t)p->own->hidden;
+    int has_end = p->reverse ? t == 0 : t + steps == (size_t)p->own->steps;
+    if (base == NULL || (p->own->last && !has_end)) {
+        return NULL;
+    }
+    size_t first = p->own->last ? 0 : t * p->batch * hidden * (size_t)p->own->directions;
+    return (char *)base + (first + (size_t)p->reverse * hidden) * elem;
 }
 
-struct cells pass_cells(const struct recurrent_pass *p) {
+struct cells pass_cells(const struct recurrent_pass *p, size_t t, size_t steps) {
     const struct recurrent *own = p->own;
-    size_t row = (size_t)own->hidden * (size_t)own->directions;
+    size_t row = (size_t)own->hidden * (size_t)own->directions, state = t * pass_state(p) * p->real;
     return (struct cells){
         .kind = own->kind,
         .batch = p->batch,
         .hidden = (size_t)own->hidden,
-        .steps = (size_t)own->steps,
+        .steps = steps,
         .reverse = p->reverse,
         .packed = pass_packed(p->op, p->reverse),
         .gates = p->gates,
         .bias_ih = p->slots[SLOT_BIAS_IH].data,
         .bias_hh = p->slots[SLOT_BIAS_HH].data,
-        .h = p->h,
-        .c = own->kind == CELL_LSTM ? p->c : NULL,
+        .h = p->h + state,
+        .c = own->kind == CELL_LSTM ? p->c + state : NULL,
         .extra = own->kind == CELL_GRU ? p->extra : NULL,
-        .out = half_of(p, p->op->out->data),
-        .dout = half_of(p, p->op->out->grad),
+        .out = half_of(p, p->op->out->data, t, steps),
+        .dout = half_of(p, p->op->out->grad, t, steps),
         .out_stride = row,
         .out_step = p->batch * row,
         .last = own->last,
-        .symbols = own->ends ? p->op->input->exact : NULL,
+        .symbols = own->ends ? p->op->input->exact + t * p->batch : NULL,
         .dh = p->dh,
         .dc = p->dc,
     };

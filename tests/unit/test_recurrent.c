@@ -86,6 +86,35 @@ static void not_carried(void **state) {
     net_free(&net);
 }
 
+/* To infer, long windows are taken some steps at a time; a plan for training takes them whole. */
+static void in_parts(void **state) {
+    (void)state;
+    static const char *const layers[] = {"[gru]\n", "[lstm]\nbidirectional=1\n", "[gru]\nbidirectional=1\nsequence=last\n",
+                                         "[rnn]\nsequence=last\n"};
+    enum { LONG = 200, ROWS = 3 };
+    float *x = mem_need(LONG * ROWS * INPUTS, sizeof *x);
+    fixture_draw(3, x, LONG * ROWS * INPUTS, 1, 0);
+    for (size_t i = 0; i < sizeof layers / sizeof *layers; i++) {
+        char text[256];
+        struct net whole, parts;
+        snprintf(text, sizeof text, "[net]\ninputs=%d\ntime_steps=%d\nbatch=%d\n%soutput=%d\n", INPUTS, LONG, ROWS,
+                 layers[i], HIDDEN);
+        net_make(&whole, text, ROWS, 1);
+        net_make(&parts, text, ROWS, 0);
+        draw_values(&whole);
+        draw_values(&parts);
+        run_forward(&whole.plan, &whole.exec, x);
+        run_forward(&parts.plan, &parts.exec, x);
+        const float *want = whole.plan.output->data, *got = parts.plan.output->data;
+        for (size_t j = 0; j < tensor_elems(whole.plan.output, &whole.exec); j++) {
+            assert_float_equal(got[j], want[j], 1e-6);
+        }
+        net_free(&whole);
+        net_free(&parts);
+    }
+    free(x);
+}
+
 static void names(void **state) {
     (void)state;
     struct net net;
@@ -156,7 +185,7 @@ static void refusals(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(by_hand), cmocka_unit_test(carried), cmocka_unit_test(not_carried),
+        cmocka_unit_test(by_hand), cmocka_unit_test(carried), cmocka_unit_test(not_carried), cmocka_unit_test(in_parts),
         cmocka_unit_test(names),   cmocka_unit_test(symbols), cmocka_unit_test(refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -287,7 +287,10 @@ static size_t pass_bytes(const struct conv *c, int batch, int back, int threads)
 
 /* The most that any batch up to this one needs: small ones are padded. */
 static size_t scratch_bytes(const struct conv *c, int batch, int training, int threads) {
-    size_t most = pass_bytes(c, batch, 0, threads), back = training ? pass_bytes(c, batch, 1, threads) : 0, weight = training ? K(nhwc_weight_scratch)(c, batch, threads) : 0;
+    size_t most = pass_bytes(c, batch, 0, threads), back = training ? pass_bytes(c, batch, 1, threads) : 0, weight = 0;
+    if (training) {
+        weight = K(pointwise_supports)(c) ? K(pointwise_scratch)(c, batch, threads) : K(nhwc_weight_scratch)(c, batch, threads);
+    }
     for (int n = 1; n <= batch && n <= PADDED; n++) {
         size_t bytes = pass_bytes(c, n, 0, threads);
         most = bytes > most ? bytes : most;
@@ -303,6 +306,14 @@ static int supports(const struct conv *c, int batch, int training) {
     return c->groups == 1 || (c->c / c->groups >= LEAST && c->k / c->groups >= LEAST);
 }
 
+static void backward_weight(const struct conv_call *call) {
+    if (K(pointwise_supports)(call->conv)) {
+        K(pointwise_backward_weight)(call);
+    } else {
+        K(nhwc_backward_weight)(call);
+    }
+}
+
 const struct conv_kernel K(conv_nhwc) = {
-    "nhwc", LAYOUT_NHWC, supports, K(nhwc_packed_bytes), scratch_bytes, K(nhwc_pack), forward, backward_data, K(nhwc_backward_weight),
+    "nhwc", LAYOUT_NHWC, supports, K(nhwc_packed_bytes), scratch_bytes, K(nhwc_pack), forward, backward_data, backward_weight,
 };

@@ -1,5 +1,5 @@
 /* The parts of conv_nhwc: tiles of sums in registers (conv_nhwc_tile.c), the walk over outputs (conv_nhwc.c), the packed weights
- * (conv_nhwc_pack.c), the gradient of the weights (conv_nhwc_weight.c). */
+ * (conv_nhwc_pack.c), the gradient of the weights (conv_nhwc_weight.c, of 1x1 kernels conv_pointwise.c). */
 #ifndef DLCLI_KERNELS_BODY_CONV_NHWC_H
 #define DLCLI_KERNELS_BODY_CONV_NHWC_H
 
@@ -64,6 +64,11 @@ extern nhwc_sums_work *const K(nhwc_gradients)[NHWC_R][NHWC_N];
 size_t K(nhwc_packed_reals)(const struct conv *conv, int back);
 size_t K(nhwc_packed_bytes)(const struct conv *conv, int training);
 void K(nhwc_pack)(const struct conv *c, const void *weight, const void *scale, int training, void *packed, struct threads *threads);
+
+/* conv_pointwise.c: the same for 1x1 kernels. */
+int K(pointwise_supports)(const struct conv *c);
+size_t K(pointwise_scratch)(const struct conv *conv, int batch, int threads);
+void K(pointwise_backward_weight)(const struct conv_call *call);
 
 size_t K(nhwc_weight_scratch)(const struct conv *conv, int batch, int threads);
 void K(nhwc_backward_weight)(const struct conv_call *call);

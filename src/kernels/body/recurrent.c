@@ -55,6 +55,21 @@ static struct cell_part part_of(const struct cells *c, size_t i, size_t panel, s
     };
 }
 
+/* What the gates of these samples will read, asked for before the product that comes first: rows lie too far apart for
+ * any prefetcher. A block of units fills a line or two. */
+static void ask_for(const struct cells *c, size_t i, size_t panel, size_t row, size_t rows) {
+    for (size_t r = 0; r < rows; r++) {
+        struct cell_part part = part_of(c, i, panel, row + r);
+        const void *others[] = {part.c_before, part.c, part.dout};
+        for (size_t gate = 0; gate < cell_gates(c->kind); gate++) {
+            __builtin_prefetch(part.gates + gate * part.stride, 1);
+        }
+        for (size_t k = 0; k < sizeof others / sizeof *others; k++) {
+            __builtin_prefetch(others[k]);
+        }
+    }
+}
+
 static void forward_part(const struct cells *c, size_t i, size_t panel, size_t row, size_t rows) {
     _Alignas(LINE) real sums[CELL_ROWS * CELL_GATES * CELL_UNITS];
     size_t n = c->hidden, gates = cell_gates(c->kind), before = step_of(c, i) + (c->reverse ? 1 : 0);
@@ -65,6 +80,7 @@ static void forward_part(const struct cells *c, size_t i, size_t panel, size_t r
                                    .a = (const real *)c->h + (before * c->batch + row) * n,
                                    .b = (const real *)c->packed + panel * gates * n * CELL_UNITS,
                                    .sums = sums};
+    ask_for(c, i, panel, row, rows);
     K(cell_multiply)(&product);
     for (size_t r = 0; r < rows; r++) {
         struct cell_part part = part_of(c, i, panel, row + r);
@@ -98,6 +114,7 @@ static void products_back(const struct cells *c, size_t i, size_t panel, size_t 
 static void backward_part(const struct cells *c, size_t i, size_t panel, size_t row, size_t rows) {
     _Alignas(LINE) real sums[CELL_ROWS * CELL_UNITS];
     int is_end = i == c->steps - 1;
+    ask_for(c, i, panel, row, rows);
     if (!is_end) {
         products_back(c, i, panel, row, rows, sums);
     }
