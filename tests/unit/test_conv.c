@@ -418,11 +418,16 @@ static void right(const struct way *way, const struct known *k) {
     results_free(&plain), results_free(&added);
 }
 
+/* The Makefile compiles these without optimization. They are cut into pieces by the same code as AVX-512's, so that one team says enough of them. */
+static int is_emulated(const struct way *way) {
+    return way->need == NEED_AVX2 && way->lanes == 16;
+}
+
 static void same_for_any_team(const struct way *way, const struct known *k) {
     static const int teams[] = {3, 2, 7};
     struct results one = compute(way, k, 1, ACT_TANH, 0);
     check(way, k->shape, "y with tanh", tensor_error(way, &one.y, k->shape->batch, k->y, 0, tanh), way->dtype == DTYPE_BF16 ? 1e-2 : 10 * error_most(way));      /* of sums far above 1 */
-    for (size_t t = 0; t < TEAMS; t++) {
+    for (size_t t = 0; t < (is_emulated(way) ? 1 : TEAMS); t++) {
         struct results other = compute(way, k, teams[t], ACT_TANH, 0);
         check_same(way, k, &one, &other, teams[t]);
         results_free(&other);
