@@ -195,10 +195,10 @@ rows_architectures() {
     large_rows ZFNet zfnet 150 0.01 2
     large_rows VGG-16 vgg16 100 0.01 1
     large_rows VGG-19 vgg19 100 0.01 1
-    full 'GoogLeNet, 224x224, 20 pictures by heart, 100 steps: loss' 'falls below 3.2' by_heart googlenet imagenet/googlenet 100 0.01 2 --set net.batch=5
+    full 'GoogLeNet, 224x224, 20 pictures by heart, 300 steps: loss' 'falls below 3.2' by_heart googlenet imagenet/googlenet 300 0.01 2 --set net.batch=5
     large_rows ResNet-18 resnet18 100 0.01 2
     large_rows ResNet-34 resnet34 100 0.01 2
-    large_rows ResNet-50 resnet50 100 0.01 2
+    large_rows ResNet-50 resnet50 150 0.05 2
     large_rows SqueezeNet squeezenet 200 0.003 2
     row 'SqueezeNet with its ImageNet weights: top 3 of a photograph' '= dogsled malamute muzzle' squeezenet_says
     row 'ensemble of three LeNets: top-1 above their mean by' '> 0' ensemble_gain
