@@ -93,6 +93,8 @@ FLAGS_emulatedvnni := $(FLAGS_emulated) -DISA_vnni=1
 $(eval $(call kernel_rule,emulatedvnni,f32))
 FLAGS_emulatedbf16 := $(FLAGS_emulated) -DPRODUCTS=emulatedbf16
 ISA_OF_emulatedbf16 := emulated
+# But this instruction takes 15 operations in C, over the whole grid of shapes.
+$(OUT)/kernels/emulatedbf16-bf16/bf16/product_bf16.o: FLAGS_emulatedbf16 += -O1
 $(eval $(call kernel_rule,emulatedbf16,bf16))
 FLAGS_trappedamx := $(FLAGS_emulated) -mamx-tile -mamx-bf16 -DISA_amx=1 -DPRODUCTS=trappedamx
 ISA_OF_trappedamx := emulated
