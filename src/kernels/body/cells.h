@@ -3,18 +3,11 @@
 #ifndef DLCLI_KERNELS_BODY_CELLS_H
 #define DLCLI_KERNELS_BODY_CELLS_H
 
+#include "kernels/body/block.h"
 #include "kernels/body/functions.h"
 
 /* Weights lie in panels of CELL_UNITS units, which CELL_VECS vectors hold; CELL_ROWS samples at once fill the registers. */
-#if defined(ISA_avx512)
-enum { CELL_ROWS = 12, CELL_VECS = 2 };
-#elif defined(ISA_avx2)
-enum { CELL_ROWS = 6, CELL_VECS = 2 };
-#elif defined(ELEM_f64)
-enum { CELL_ROWS = 2, CELL_VECS = 1 };
-#else
-enum { CELL_ROWS = 4, CELL_VECS = 1 };
-#endif
+enum { CELL_ROWS = BLOCK_ROWS, CELL_VECS = BLOCK_VECS };
 enum { CELL_UNITS = CELL_VECS * LANES, CELL_GATES = 4 };
 
 /* Gates of a kind of cell. */

@@ -2,18 +2,11 @@
  * one thread, by OpenBLAS (float, where it can be loaded) or by our own loops: panels of A and B are packed so that the innermost loop reads memory
  * in order and keeps a small block of C in registers (Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008). */
 #include <limits.h>
+#include "kernels/body/block.h"
 #include "kernels/body/gemm_sums.h"
 
 /* The block in registers is ROWS x VECS vectors; a tile of our own at most TILE_M x TILE_N, taken DEPTH steps of k at a time. */
-#if defined(ISA_avx512)
-enum { ROWS = 12, VECS = 2 };
-#elif defined(ISA_avx2)
-enum { ROWS = 6, VECS = 2 };
-#elif defined(ELEM_f64)
-enum { ROWS = 2, VECS = 1 };
-#else
-enum { ROWS = 4, VECS = 1 };
-#endif
+enum { ROWS = BLOCK_ROWS, VECS = BLOCK_VECS };
 enum { COLUMNS = VECS * LANES, TILE_M = 120, TILE_N = 256, DEPTH = 256, TILES = 64, TILE_LEAST = 32 };
 static const double TILE_WORK = 4e6;      /* multiply-adds worth a piece of their own: packing is paid once per tile */
 

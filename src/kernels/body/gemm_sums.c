@@ -1,17 +1,10 @@
 /* Products that sum over rows: c[i][j] += sum over p of a[p][i] b[p][j], the gradient of weights over many samples, pixels or steps. Rows are taken
  * some hundreds at a time and copied, neighbours as they lie, into panels that stay in the caches while a block of c is in registers. */
+#include "kernels/body/block.h"
 #include "kernels/body/gemm_sums.h"
 
 /* The block in registers: ROWS of a's columns by VECS vectors of b's. */
-#if defined(ISA_avx512)
-enum { ROWS = 12, VECS = 2 };
-#elif defined(ISA_avx2)
-enum { ROWS = 6, VECS = 2 };
-#elif defined(ELEM_f64)
-enum { ROWS = 2, VECS = 1 };
-#else
-enum { ROWS = 4, VECS = 1 };
-#endif
+enum { ROWS = BLOCK_ROWS, VECS = BLOCK_VECS };
 enum { COLUMNS = VECS * LANES, DEPTH = 192 };
 
 static size_t round_up(size_t n, size_t to) {
