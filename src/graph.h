@@ -63,6 +63,7 @@ struct node {
     int takes_shares;             /* set by shape() of a loss: probabilities of classes may stand in place of a label (mixup) */
     int consumers;                /* how many nodes read it */
     int symbols;                  /* set by shape() where it reads the network's input as symbols: numbers that stand for something */
+    int one_hot;                  /* set by shape() where it hands such symbols on as one-hot vectors */
     enum time_kind time;          /* set by shape() where steps depend on one another */
     int learns;                   /* it, or something before it, has an unfrozen parameter: a gradient must reach it */
 };

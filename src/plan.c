@@ -138,6 +138,24 @@ static int is_kept(const struct layout_work *work, const struct op *producer) {
     return work->options->keep_layer >= 0 && producer->node->layer == work->options->keep_layer;
 }
 
+static int is_read(const struct plan *plan, const struct tensor *t) {
+    for (int i = 0; i < plan->op_count; i++)
+        for (int j = 0; j < plan->ops[i].in_count; j++)
+            if (plan->ops[i].in[j] == t && !plan->ops[i].reads_ids) return 1;
+    return t == plan->output;
+}
+
+/* One-hot vectors of which all readers take the symbols alone are not made. */
+static void skip_unread(struct layout_work *work) {
+    struct plan *plan = work->plan;
+    for (int i = 0; i < plan->op_count; i++) {
+        struct op *op = &plan->ops[i];
+        if (!op->node->one_hot || is_kept(work, op) || is_read(plan, op->out)) continue;
+        op->skip = op->skip_backward = 1;
+        op->out->bytes = 0;
+    }
+}
+
 /* Lets pointwise ops write over their input, and their input's gradient over their output's. */
 static void place_in_place(struct layout_work *work) {
     struct plan *plan = work->plan;
@@ -228,6 +246,7 @@ static void lay_out(struct layout_work *work) {
     count_consumers(work);
     place_in_place(work);
     fuse(work);
+    skip_unread(work);
     order_gradients(work);
     book(plan);
     values_count(plan);

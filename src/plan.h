@@ -57,6 +57,7 @@ struct op {
     enum activation is_activation;   /* this op is nothing but that activation: the op before it may take it over (ACT_LINEAR: no) */
     int is_scale;               /* in inference this op is nothing but a scale and a shift per channel: the op before it may take it over */
     const void *kernel;         /* the layer's choice, e.g. a struct conv_kernel */
+    int reads_ids;              /* does not read its input, one-hot vectors, but the symbols that they stand for (input->exact) */
     struct span span;           /* of the first input, where the kernel is one of target->int8 */
     int carry_count;            /* states that own begins with, which a pass with exec->carry takes up and leaves for the next: */
     size_t carry_width, carry_bytes;    /* each samples x width reals; bytes apart */
@@ -64,7 +65,7 @@ struct op {
     void *saved, *scratch, *packed, *own;   /* bytes as booked, NULL where none; scratch is shared by all ops; own is small and zeroed (a place for decisions) */
     enum activation activation; /* fused epilogue; ACT_LINEAR if none */
     const struct op *folded;    /* the batchnorm op that was folded into this one's weights */
-    int skip;                   /* fused into another op: forward does nothing */
+    int skip;                   /* fused into another op, or read by none: forward does nothing */
     int skip_backward;          /* nor backward */
     int learns;                 /* its backward runs: a loss lies behind it, and a parameter in it or before it */
 };

@@ -163,15 +163,28 @@ struct value_loss {
 
 /* ---- recurrent layers: all steps of one direction, reals but for out and dout ---- */
 enum cell_kind { CELL_TANH, CELL_RELU, CELL_LSTM /* gates i, f, g, o */, CELL_GRU /* r, z, n */ };
+/* Where the products with the inputs come from: they are in `gates`; x is multiplied in the steps; or the inputs are one-hot vectors, and the rows of
+ * weight_ih's transpose that `ids` names are they. */
+enum cell_input { CELL_INPUT_READY, CELL_INPUT_X, CELL_INPUT_IDS };
+struct cell_weights {
+    enum cell_kind kind;
+    enum cell_input input;
+    size_t hidden, inputs;
+    int training;                       /* for cells_back too */
+    const void *ih, *hh;                /* G * hidden x inputs (READY: not needed), G * hidden x hidden */
+};
 struct cells {
     enum cell_kind kind;
-    size_t batch, hidden, steps;
+    enum cell_input input;
+    size_t batch, hidden, inputs, steps;
     int reverse;                        /* steps are taken from the last to the first */
-    const void *packed;                 /* what cells_pack made of the weights that stand before the state */
-    void *gates;                        /* steps x batch x G x hidden: products with the input -> values of the gates (as backward wants them) -> gradients of their sums */
+    const void *packed;                 /* what cells_pack made of the weights */
+    const void *x;                      /* INPUT_X: steps x batch x inputs */
+    const float *ids;                   /* INPUT_IDS: steps x batch, 0 to inputs - 1; what is none gives nothing */
+    void *gates;                        /* steps x batch x G x hidden: products with the input (READY) -> values of the gates (as backward wants them) -> gradients of their sums; NULL to infer, unless READY */
     const void *bias_ih, *bias_hh;      /* G x hidden */
     void *h, *c;                        /* steps + 1 x batch x hidden: the state before step t at t, behind it at t + 1; reverse: the other way round. c of lstm only */
-    void *extra;                        /* gru, steps x batch x hidden: the third gate's product with the state, then its gradient */
+    void *extra;                        /* gru, steps x batch x hidden: the third gate's product with the state, then its gradient; NULL to infer */
     void *out; const void *dout;        /* h, and the gradient that comes from there: of step t from element t * out_step on, rows out_stride apart */
     size_t out_stride, out_step;
     int last;                           /* only the step taken last puts out, at 0 */
@@ -264,15 +277,19 @@ struct kernels {
     void (*loss)(struct threads *t, const struct value_loss *l, const void *x, double *loss);
     void (*loss_back)(struct threads *t, const struct value_loss *l, const void *x, void *dx, int add);
 
-    /* weight_hh (G * hidden x hidden) -> packed, of cells_packed bytes, 64-aligned; training: for cells_back too */
-    size_t (*cells_packed)(enum cell_kind kind, size_t hidden, int training);
-    void (*cells_pack)(struct threads *t, enum cell_kind kind, size_t hidden, int training, const void *weight, void *packed);
+    /* INPUT_X where steps of so many samples had better multiply with the inputs themselves; else READY */
+    enum cell_input (*cells_input)(size_t batch);
+    /* packed: of cells_packed bytes, 64-aligned */
+    size_t (*cells_packed)(const struct cell_weights *w);
+    void (*cells_pack)(struct threads *t, const struct cell_weights *w, void *packed);
     void (*cells)(struct threads *t, const struct cells *c);
     void (*cells_back)(struct threads *t, const struct cells *c);
     void (*lookup)(struct threads *t, const struct lookup *l);
     void (*lookup_back)(struct threads *t, const struct lookup *l);
     /* to[j] += sum of x[i * stride + j] over the rows, reals */
     void (*column_sums)(struct threads *t, size_t rows, size_t columns, size_t stride, const void *x, void *to);
+    /* The gradient of weights that stand before one-hot vectors: to[j * count + ids[i]] += x[i * stride + j], reals; an id that is none of 0 to count - 1 goes nowhere */
+    void (*one_hot_sums)(struct threads *t, size_t rows, size_t columns, size_t stride, const void *x, const float *ids, size_t count, void *to);
 
     /* reals */
     /* `rounds` rounds of multiply-adds in registers alone, for the machine's peak; returns the operations done. sink: one float, so that they count. */

@@ -10,7 +10,9 @@ static int shape(struct node *node, struct err *err) {
     if (!config_given(node->section, "size")) {
         return node_refuse(node, "size", err, "is missing: how many symbols there are");
     }
-    return symbols_shape(node, (int)config_int(node->section, "size"), err);
+    int bad = symbols_shape(node, (int)config_int(node->section, "size"), err);
+    node->one_hot = !bad && node->symbols;
+    return bad;
 }
 
 static void forward(const struct op *op, const struct exec *exec) {

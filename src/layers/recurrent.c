@@ -1,5 +1,5 @@
-/* Recurrent layers: h[t] = cell(x[t], h[t-1]). The products with all inputs are one product of matrices, those with the
- * state one a step. A second direction reads the steps from last to first; its outputs stand behind the first's.
+/* Recurrent layers: h[t] = cell(x[t], h[t-1]). The kernels choose whether the products with all inputs are one product of
+ * matrices before the steps; one-hot vectors are not multiplied: their rows of the weights are looked up. A second direction reads the steps from last to first; its outputs stand behind the first's.
  * Backward is in recurrent_back.c, what both share in recurrent_pass.c. */
 #include "layers/recurrent_pass.h"
 
@@ -34,6 +34,7 @@ int recurrent_shape(struct node *node, enum cell_kind kind, int gates, struct er
         .directions = 1 + config_bool(s, "bidirectional"),
         .last = config_choice(s, "sequence") == 1,
     };
+    own->by_ids = node->graph->nodes[node->in[0]].one_hot;
     own->ends = graph_reads_symbols(node->graph) && in.t == node->graph->input.t;
     if ((double)gates * own->hidden * fmax(own->hidden, own->inputs) > 2147483647.0) {
         return node_refuse(node, "output", err, "%d units with %d inputs: the weights are too large", own->hidden,
@@ -58,16 +59,20 @@ int recurrent_shape(struct node *node, enum cell_kind kind, int gates, struct er
 void recurrent_plan(struct op *op, const struct target *target) {
     const struct recurrent *own = op->node->own;
     const struct kernels *kernels = target->kernels;
+    const struct recurrent_way *way = recurrent_way(own, target);
+    struct cell_weights weights = recurrent_weights(own, way);
     size_t batch = (size_t)target->batch;
     int rows = target->batch * own->steps, gates = own->gates * own->hidden;
     struct gemm largest = {.m = rows, .n = gates, .k = own->inputs > own->hidden ? own->inputs : own->hidden};
     op->in_layout = op->out_layout = LAYOUT_NCHW;
     op->implementation = "cells";
     op->backward_reads_in = 1;
-    op->saved_bytes = layer_reals(kernels, recurrent_sizes(own, batch, target->training).all * (size_t)own->directions);
+    op->kernel = way;
+    op->reads_ids = own->by_ids;
+    op->saved_bytes = layer_reals(kernels, recurrent_sizes(own, batch, way).all * (size_t)own->directions);
     op->scratch_bytes = layer_reals(kernels, recurrent_room(own, batch, kernels).all) +
                         kernels->gemm_scratch(&largest, target->threads);
-    op->packed_bytes = (size_t)own->directions * kernels->cells_packed(own->kind, (size_t)own->hidden, target->training);
+    op->packed_bytes = (size_t)own->directions * kernels->cells_packed(&weights);
     if (own->directions == 1) {
         op->carry_count = own->kind == CELL_LSTM ? 2 : 1;
         op->carry_width = (size_t)own->hidden;
@@ -78,12 +83,11 @@ void recurrent_plan(struct op *op, const struct target *target) {
 
 void recurrent_pack(const struct op *op, const struct exec *exec) {
     const struct recurrent *own = op->node->own;
-    const struct kernels *k = exec->kernels;
-    size_t hidden = (size_t)own->hidden;
-    int training = pass_training(op, k);
+    struct cell_weights weights = recurrent_weights(own, op->kernel);
     for (int d = 0; d < own->directions; d++) {
-        const struct value *weight = &op->slots[SLOTS * d + SLOT_WEIGHT_HH];
-        k->cells_pack(exec->threads, own->kind, hidden, training, weight->data, pass_packed(op, d));
+        weights.ih = op->slots[SLOTS * d + SLOT_WEIGHT_IH].data;
+        weights.hh = op->slots[SLOTS * d + SLOT_WEIGHT_HH].data;
+        exec->kernels->cells_pack(exec->threads, &weights, pass_packed(op, d));
     }
 }
 
@@ -108,24 +112,35 @@ static void carry(const struct recurrent_pass *p, int in) {
     }
 }
 
-/* `steps` from step t on: the products with their inputs at once, then step by step. x: all inputs, reals. */
-static void forward_steps(const struct recurrent_pass *p, const char *x, size_t t, size_t steps) {
+/* The products of `rows` inputs from x on, reals, at once. */
+static void products_with_inputs(const struct recurrent_pass *p, const char *x, size_t rows) {
     const struct recurrent *own = p->own;
-    struct cells cells = pass_cells(p, t, steps);
     size_t inputs = (size_t)own->inputs, gates = (size_t)own->gates * (size_t)own->hidden;
     struct gemm g = {.transpose_b = 1,
-                     .m = (int)(p->batch * steps),
+                     .m = (int)rows,
                      .n = (int)gates,
                      .k = own->inputs,
                      .lda = inputs,
                      .ldb = inputs,
                      .ldc = gates};
-    pass_product(p, g, x + t * p->batch * inputs * p->real, p->slots[SLOT_WEIGHT_IH].data, p->gates);
+    pass_product(p, g, x, p->slots[SLOT_WEIGHT_IH].data, p->gates);
+}
+
+/* `steps` from step t on. x: all inputs, reals; NULL: not read. */
+static void forward_steps(const struct recurrent_pass *p, const char *x, size_t t, size_t steps) {
+    struct cells cells = pass_cells(p, t, steps);
+    if (x != NULL) {
+        x += t * p->batch * (size_t)p->own->inputs * p->real;
+    }
+    if (p->way->input == CELL_INPUT_READY) {
+        products_with_inputs(p, x, p->batch * steps);
+    }
+    cells.x = x;
     p->exec->kernels->cells(p->exec->threads, &cells);
 }
 
 static void forward_direction(const struct recurrent_pass *p) {
-    const char *x = pass_input(p);
+    const char *x = p->own->by_ids ? NULL : pass_input(p);
     size_t all = (size_t)p->own->steps;
     carry(p, 1);
     for (size_t done = 0, steps; done < all; done += steps) {

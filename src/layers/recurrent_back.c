@@ -54,7 +54,10 @@ static void weights_ih_back(const struct recurrent_pass *p, int rows) {
     const struct recurrent *own = p->own;
     const struct value *weight = &p->slots[SLOT_WEIGHT_IH], *bias = &p->slots[SLOT_BIAS_IH];
     size_t gates = (size_t)own->gates * (size_t)own->hidden, inputs = (size_t)own->inputs;
-    if (weight->grad) {
+    if (weight->grad && own->by_ids) {
+        p->exec->kernels->one_hot_sums(p->exec->threads, (size_t)rows, gates, gates, p->gates, p->op->input->exact, inputs,
+                                       weight->grad);
+    } else if (weight->grad) {
         struct gemm g = {.transpose_a = 1,
                          .add = 1,
                          .m = (int)gates,

@@ -9,15 +9,36 @@ static size_t rows_at_once(const struct recurrent *own, size_t batch) {
     return some < all ? some : all;
 }
 
-struct recurrent_sizes recurrent_sizes(const struct recurrent *own, size_t batch, int training) {
-    size_t hidden = (size_t)own->hidden, steps = (size_t)own->steps;
-    size_t rows = training ? batch * steps : rows_at_once(own, batch);
-    struct recurrent_sizes s = {.gates = rows * hidden * (size_t)own->gates, .h = (steps + 1) * batch * hidden};
-    s.at_once = rows / batch;
+const struct recurrent_way *recurrent_way(const struct recurrent *own, const struct target *target) {
+    static const struct recurrent_way ways[][2] = {[CELL_INPUT_READY] = {{CELL_INPUT_READY, 0}, {CELL_INPUT_READY, 1}},
+                                                   [CELL_INPUT_X] = {{CELL_INPUT_X, 0}, {CELL_INPUT_X, 1}},
+                                                   [CELL_INPUT_IDS] = {{CELL_INPUT_IDS, 0}, {CELL_INPUT_IDS, 1}}};
+    enum cell_input input = own->by_ids ? CELL_INPUT_IDS : target->kernels->cells_input((size_t)target->batch);
+    return &ways[input][target->training != 0];
+}
+
+struct recurrent_sizes recurrent_sizes(const struct recurrent *own, size_t batch, const struct recurrent_way *way) {
+    size_t hidden = (size_t)own->hidden, steps = (size_t)own->steps, gates = hidden * (size_t)own->gates;
+    struct recurrent_sizes s = {.at_once = steps, .h = (steps + 1) * batch * hidden};
     s.c = own->kind == CELL_LSTM ? s.h : 0;
-    s.extra = own->kind == CELL_GRU ? rows * hidden : 0;
+    if (way->training) {
+        s.gates = batch * steps * gates;
+        s.extra = own->kind == CELL_GRU ? batch * steps * hidden : 0;
+    } else if (way->input == CELL_INPUT_READY) {
+        size_t rows = rows_at_once(own, batch);
+        s.gates = rows * gates;
+        s.at_once = rows / batch;
+    }
     s.all = s.gates + s.h + s.c + s.extra;
     return s;
+}
+
+struct cell_weights recurrent_weights(const struct recurrent *own, const struct recurrent_way *way) {
+    return (struct cell_weights){.kind = own->kind,
+                                 .input = way->input,
+                                 .hidden = (size_t)own->hidden,
+                                 .inputs = (size_t)own->inputs,
+                                 .training = way->training};
 }
 
 struct recurrent_room recurrent_room(const struct recurrent *own, size_t batch, const struct kernels *kernels) {
@@ -31,20 +52,23 @@ struct recurrent_room recurrent_room(const struct recurrent *own, size_t batch, 
 struct recurrent_pass pass_make(const struct op *op, const struct exec *exec, int direction) {
     const struct recurrent *own = op->node->own;
     size_t batch = (size_t)exec->batch, real = layer_reals(exec->kernels, 1);
-    struct recurrent_sizes s = recurrent_sizes(own, batch, pass_training(op, exec->kernels));
+    const struct recurrent_way *way = op->kernel;
+    struct recurrent_sizes s = recurrent_sizes(own, batch, way);
     struct recurrent_room r = recurrent_room(own, batch, exec->kernels);
     struct recurrent_pass p = {.op = op,
                                .exec = exec,
                                .own = own,
+                               .way = way,
                                .batch = batch,
                                .at_once = s.at_once,
                                .real = real,
                                .reverse = direction,
                                .slots = op->slots + SLOTS * direction};
-    p.gates = (char *)op->saved + s.all * (size_t)direction * real;
-    p.h = p.gates + s.gates * real;
+    char *saved = (char *)op->saved + s.all * (size_t)direction * real;
+    p.gates = s.gates ? saved : NULL;
+    p.h = saved + s.gates * real;
     p.c = p.h + s.h * real;
-    p.extra = p.c + s.c * real;
+    p.extra = s.extra ? p.c + s.c * real : NULL;
     p.dh = op->scratch;
     p.dc = p.dh + r.dh * real;
     p.x = p.dc + r.dc * real;
@@ -58,12 +82,6 @@ size_t pass_state(const struct recurrent_pass *p) {
 
 char *pass_state_at(const struct recurrent_pass *p, char *states, int t, int behind) {
     return states + (size_t)(t + (behind != p->reverse)) * pass_state(p) * p->real;
-}
-
-int pass_training(const struct op *op, const struct kernels *kernels) {
-    const struct recurrent *own = op->node->own;
-    size_t to_infer = kernels->cells_packed(own->kind, (size_t)own->hidden, 0);
-    return op->packed_bytes > to_infer * (size_t)own->directions;
 }
 
 void *pass_packed(const struct op *op, int direction) {
@@ -88,17 +106,20 @@ struct cells pass_cells(const struct recurrent_pass *p, size_t t, size_t steps) 
     size_t row = (size_t)own->hidden * (size_t)own->directions, state = t * pass_state(p) * p->real;
     return (struct cells){
         .kind = own->kind,
+        .input = p->way->input,
         .batch = p->batch,
         .hidden = (size_t)own->hidden,
+        .inputs = (size_t)own->inputs,
         .steps = steps,
         .reverse = p->reverse,
         .packed = pass_packed(p->op, p->reverse),
+        .ids = own->by_ids ? p->op->input->exact : NULL,
         .gates = p->gates,
         .bias_ih = p->slots[SLOT_BIAS_IH].data,
         .bias_hh = p->slots[SLOT_BIAS_HH].data,
         .h = p->h + state,
         .c = own->kind == CELL_LSTM ? p->c + state : NULL,
-        .extra = own->kind == CELL_GRU ? p->extra : NULL,
+        .extra = p->extra,
         .out = half_of(p, p->op->out->data, t, steps),
         .dout = half_of(p, p->op->out->grad, t, steps),
         .out_stride = row,

@@ -1,10 +1,10 @@
 /* Where everything lies in a pass of a recurrent layer. Kept for backward, per direction, reals:
  *
- *     gates   [t][batch][gates][hidden]; to infer, of some steps at a time
+ *     gates   [t][batch][gates][hidden]; to infer, of some steps at a time, or (inputs multiplied in the steps) not at all
  *     h       [t + 1][batch][hidden]: the first direction's state before step t is at t, the one behind it at t + 1;
  *             of the second direction it is the other way round
  *     c       the same, lstm
- *     extra   as gates: [t][batch][hidden], gru */
+ *     extra   [t][batch][hidden], gru, training */
 #ifndef DLCLI_RECURRENT_PASS_H
 #define DLCLI_RECURRENT_PASS_H
 
@@ -18,13 +18,21 @@ struct recurrent {
     enum cell_kind kind;
     int gates, steps, inputs, hidden, directions, last;
     int ends;           /* sequences may end before the last step: the network's input is symbols, a step of it one of ours */
+    int by_ids;         /* the input is one-hot vectors of the network's symbols: their rows are looked up, the vectors not read */
 };
 
-/* Of what is kept of one direction, in reals; at_once: steps whose gates are. */
+/* How a layer runs in a plan: op->kernel. */
+struct recurrent_way {
+    enum cell_input input;
+    int training;
+};
+const struct recurrent_way *recurrent_way(const struct recurrent *own, const struct target *target);
+
+/* Of what is kept of one direction, in reals; at_once: steps that the kernel is given. */
 struct recurrent_sizes {
     size_t gates, h, c, extra, all, at_once;
 };
-struct recurrent_sizes recurrent_sizes(const struct recurrent *own, size_t batch, int training);
+struct recurrent_sizes recurrent_sizes(const struct recurrent *own, size_t batch, const struct recurrent_way *way);
 
 /* Scratch, in reals: gradients of the state, then (bfloat16) the inputs as floats; the matrix products' own stands
  * behind. */
@@ -33,11 +41,15 @@ struct recurrent_room {
 };
 struct recurrent_room recurrent_room(const struct recurrent *own, size_t batch, const struct kernels *kernels);
 
+/* What a direction's weights are packed for; ih, hh to be set. */
+struct cell_weights recurrent_weights(const struct recurrent *own, const struct recurrent_way *way);
+
 /* One direction of one pass. */
 struct recurrent_pass {
     const struct op *op;
     const struct exec *exec;
     const struct recurrent *own;
+    const struct recurrent_way *way;
     size_t batch, real, at_once;
     int reverse;
     char *gates, *h, *c, *extra; /* saved */
@@ -50,8 +62,6 @@ struct recurrent_pass pass_make(const struct op *op, const struct exec *exec, in
 size_t pass_state(const struct recurrent_pass *p);
 /* The state before step t (behind: 0) or behind it (1); states: p->h or p->c. */
 char *pass_state_at(const struct recurrent_pass *p, char *states, int t, int behind);
-/* Whether the plan is for training. */
-int pass_training(const struct op *op, const struct kernels *kernels);
 /* Where a direction's packed weights begin. */
 void *pass_packed(const struct op *op, int direction);
 /* `steps` of them from step t on, for the kernels; of all, or of as many as gates are kept. */

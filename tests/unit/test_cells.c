@@ -3,6 +3,7 @@
 #include "kernels_fixture.h"
 
 #define DECLARE(elem)                                                                               \
+    extern __typeof__(*((const struct kernels *)0)->cells_input) cells_input_emulated_##elem;       \
     extern __typeof__(*((const struct kernels *)0)->cells_packed) cells_packed_emulated_##elem;     \
     extern __typeof__(*((const struct kernels *)0)->cells_pack) cells_pack_emulated_##elem;         \
     extern __typeof__(*((const struct kernels *)0)->cells) cells_emulated_##elem;                   \
@@ -11,20 +12,21 @@ DECLARE(f32);
 DECLARE(bf16);
 
 struct shape_case {
-    size_t batch, hidden, steps;
+    size_t batch, hidden, steps, inputs;
     int reverse, last, ends;
 };
 
-/* Batches on both sides of what is cut by samples, tails of every size, units that fill no panel. */
+/* Batches on both sides of what is cut by samples, tails of every size, units that fill no panel, and more of them (of
+ * inputs and units) than one pass over the first-level cache takes. */
 static const struct shape_case cases[] = {
-    {1, 5, 3, 0, 0, 0},   {1, 70, 4, 1, 0, 0},  {2, 64, 2, 0, 1, 0},  {7, 33, 3, 0, 0, 1},
-    {13, 96, 3, 1, 1, 1}, {24, 16, 5, 0, 0, 0}, {53, 40, 3, 1, 0, 1}, {64, 31, 2, 0, 1, 1},
+    {1, 5, 3, 4, 0, 0, 0},   {1, 70, 4, 9, 1, 0, 0},  {2, 64, 2, 17, 0, 1, 0},  {7, 33, 3, 1, 0, 0, 1},
+    {13, 96, 3, 5, 1, 1, 1}, {24, 16, 5, 300, 0, 0, 0}, {53, 40, 3, 7, 1, 0, 1}, {64, 31, 2, 65, 0, 1, 1},
 };
 
 /* A problem in one element type; every array is filled from the same random numbers. */
 struct problem {
     struct cells c;
-    void *packed, *arrays[16];
+    void *packed, *arrays[24];
     size_t count, gates_n, state_n, out_n;
 };
 
@@ -50,13 +52,27 @@ static void *array(struct problem *p, const struct kernels *k, int elems, size_t
 
 static const size_t gates_of[] = {[CELL_TANH] = 1, [CELL_RELU] = 1, [CELL_LSTM] = 4, [CELL_GRU] = 3};
 
-/* Runs forward and backward; the caller frees by problem_free. */
-static struct problem solve(const struct kernels *k, struct threads *team, enum cell_kind kind,
-                            const struct shape_case *s, const float *symbols) {
+/* gates = the products with the inputs, sums in double. */
+static void multiply_inputs(const struct kernels *k, const struct problem *p, const void *weight) {
+    size_t n = gates_of[p->c.kind] * p->c.hidden, inputs = p->c.inputs;
+    for (size_t i = 0; i < p->gates_n; i++) {
+        double sum = 0;
+        for (size_t j = 0; j < inputs; j++) {
+            double x = p->c.ids == NULL ? real_get(k, p->c.x, i / n * inputs + j) : (double)j == (double)p->c.ids[i / n];
+            sum += x * real_get(k, weight, i % n * inputs + j);
+        }
+        real_set(k, p->c.gates, i, sum);
+    }
+}
+
+/* Runs forward, with the inputs of `x_or_ids` taken as `input` says; the caller frees by problem_free. */
+static struct problem solve(const struct kernels *k, struct threads *team, enum cell_kind kind, enum cell_input input,
+                            const struct shape_case *s, const float *symbols, const float *ids) {
     size_t state = s->batch * s->hidden, gates = gates_of[kind] * s->hidden, stride = s->hidden + 3;
     struct problem p = {.gates_n = s->steps * s->batch * gates, .state_n = (s->steps + 1) * state};
     p.out_n = s->steps * s->batch * stride;
-    p.c = (struct cells){.kind = kind, .batch = s->batch, .hidden = s->hidden, .steps = s->steps, .reverse = s->reverse, .last = s->last};
+    p.c = (struct cells){.kind = kind, .input = input, .batch = s->batch, .hidden = s->hidden, .inputs = s->inputs,
+                         .steps = s->steps, .reverse = s->reverse, .last = s->last, .ids = ids};
     p.c.gates = array(&p, k, 0, p.gates_n, 1, 1);
     p.c.bias_ih = array(&p, k, 0, gates, 0.5, 2);
     p.c.bias_hh = array(&p, k, 0, gates, 0.5, 3);
@@ -67,14 +83,39 @@ static struct problem solve(const struct kernels *k, struct threads *team, enum 
     p.c.dout = array(&p, k, 1, p.out_n, 1, 8);
     p.c.dh = array(&p, k, 0, state, 1, 9);
     p.c.dc = array(&p, k, 0, state, 1, 10);
+    p.c.x = array(&p, k, 0, s->steps * s->batch * s->inputs, 1, 13);
     p.c.out_stride = stride;
     p.c.out_step = s->batch * stride;
     p.c.symbols = s->ends ? symbols : NULL;
-    void *weight = array(&p, k, 0, gates * s->hidden, 1 / sqrt((double)s->hidden), 12);
-    p.c.packed = p.arrays[p.count++] = mem_aligned(k->cells_packed(kind, s->hidden, 1));
-    k->cells_pack(team, kind, s->hidden, 1, weight, p.arrays[p.count - 1]);
+    struct cell_weights w = {.kind = kind, .input = input, .hidden = s->hidden, .inputs = s->inputs, .training = 1};
+    w.hh = array(&p, k, 0, gates * s->hidden, 1 / sqrt((double)s->hidden), 12);
+    w.ih = array(&p, k, 0, gates * s->inputs, 1 / sqrt((double)s->inputs), 14);
+    p.packed = p.arrays[p.count++] = mem_aligned(k->cells_packed(&w));
+    p.c.packed = p.packed;
+    k->cells_pack(team, &w, p.packed);
+    if (input == CELL_INPUT_READY) {
+        multiply_inputs(k, &p, w.ih);
+    }
     k->cells(team, &p.c);
     return p;
+}
+
+/* To infer, neither gates nor extra are there: the same states. */
+static void check_inference(const struct kernels *k, struct threads *team, const struct problem *p) {
+    struct cells c = p->c;
+    size_t bytes = p->state_n * real_size(k);
+    void *h = mem_aligned(bytes), *cell = mem_aligned(bytes);
+    memcpy(h, p->c.h, bytes);
+    c.h = h;
+    if (c.c != NULL) {
+        memcpy(cell, p->c.c, bytes);
+        c.c = cell;
+    }
+    c.gates = c.extra = c.dh = c.dc = NULL;
+    k->cells(team, &c);
+    assert_memory_equal(h, p->c.h, bytes);
+    free(h);
+    free(cell);
 }
 
 static void problem_free(struct problem *p) {
@@ -100,16 +141,22 @@ static void check_equal(const struct kernels *k, const struct kernels *exact, co
 }
 
 static void check_case(const struct kernels *k, const struct kernels *exact, struct threads *team, enum cell_kind kind,
-                       const struct shape_case *s, struct bench *b) {
-    float symbols[64 * 5] = {0};
+                       enum cell_input input, const struct shape_case *s, struct bench *b) {
+    float symbols[64 * 5] = {0}, ids[64 * 5];
     for (size_t i = 0; i < s->batch * s->steps; i++) {
         symbols[i] = i / s->batch > i % s->batch % (s->steps + 1) ? SYMBOL_PADDING : 1; /* some end early */
+        ids[i] = (float)((i * 7) % (s->inputs + 2)) - 1; /* -1, inputs: none */
     }
-    struct problem got = solve(k, team, kind, s, symbols), want = solve(exact, NULL, kind, s, symbols);
+    const float *given = input == CELL_INPUT_IDS ? ids : NULL;
+    struct problem got = solve(k, team, kind, input, s, symbols, given);
+    struct problem want = solve(exact, NULL, kind, CELL_INPUT_READY, s, symbols, given);
     check_equal(k, exact, got.c.out, want.c.out, got.out_n, 1, "out");
     check_equal(k, exact, got.c.h, want.c.h, got.state_n, 0, "h");
     check_equal(k, exact, got.c.c, want.c.c, got.state_n, 0, "c");
     bench_seen(b, got.c.h, got.state_n * real_size(k));
+    if (input != CELL_INPUT_READY) {
+        check_inference(k, team, &got);
+    }
     k->cells_back(team, &got.c);
     exact->cells_back(NULL, &want.c);
     check_equal(k, exact, got.c.gates, want.c.gates, got.gates_n, 0, "gradients of gates");
@@ -123,10 +170,39 @@ static void check_case(const struct kernels *k, const struct kernels *exact, str
 static void check(struct bench *b) {
     const struct kernels *exact = kernels_get(ISA_BASE, 0, DTYPE_F64);
     for (int kind = CELL_TANH; kind <= CELL_GRU; kind++) {
-        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-            check_case(b->k, exact, b->team, (enum cell_kind)kind, &cases[i], b);
+        for (int input = CELL_INPUT_READY; input <= CELL_INPUT_IDS; input++) {
+            for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+                check_case(b->k, exact, b->team, (enum cell_kind)kind, (enum cell_input)input, &cases[i], b);
+            }
         }
     }
+}
+
+/* Against sums written out; ids that are none go nowhere. */
+static void check_one_hot_sums(struct bench *b) {
+    enum { ROWS = 37, COLUMNS = 150, STRIDE = 153, KINDS = 11 };
+    struct problem p = {.count = 0};
+    const void *x = array(&p, b->k, 0, ROWS * STRIDE, 1, 15);
+    void *to = array(&p, b->k, 0, COLUMNS * KINDS, 1, 16), *was = array(&p, b->k, 0, COLUMNS * KINDS, 1, 16);
+    float ids[ROWS];
+    for (int i = 0; i < ROWS; i++) {
+        ids[i] = (float)(i * 5 % (KINDS + 2)) - 1;
+    }
+    b->k->one_hot_sums(b->team, ROWS, COLUMNS, STRIDE, x, ids, KINDS, to);
+    for (size_t i = 0; i < COLUMNS * KINDS; i++) {
+        double want = real_get(b->k, was, i);
+        for (size_t r = 0; r < ROWS; r++) {
+            want += (size_t)(ids[r] + 1) == i % KINDS + 1 ? real_get(b->k, x, r * STRIDE + i / KINDS) : 0;
+        }
+        assert_float_equal(real_get(b->k, to, i), want, 1e-5);
+    }
+    bench_seen(b, to, COLUMNS * KINDS * real_size(b->k));
+    problem_free(&p);
+}
+
+static void one_hot_sums(void **state) {
+    (void)state;
+    bench_all(check_one_hot_sums);
 }
 
 static void tables(void **state) {
@@ -140,7 +216,7 @@ static void emulated(void **state) {
         skip();
     }
 #define EMULATED(type, tag)                                                                                 \
-    {.isa = "emulated", .dtype = type, .cells_packed = cells_packed_emulated_##tag,                         \
+    {.isa = "emulated", .dtype = type, .cells_input = cells_input_emulated_##tag, .cells_packed = cells_packed_emulated_##tag, \
      .cells_pack = cells_pack_emulated_##tag, .cells = cells_emulated_##tag, .cells_back = cells_back_emulated_##tag}
     static const struct kernels all[] = {EMULATED(DTYPE_F32, f32), EMULATED(DTYPE_BF16, bf16)};
     bench_table(&all[0], check);
@@ -148,6 +224,6 @@ static void emulated(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(tables), cmocka_unit_test(emulated)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(tables), cmocka_unit_test(emulated), cmocka_unit_test(one_hot_sums)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -160,6 +160,63 @@ static void symbols(void **state) {
     net_free(&net);
 }
 
+enum { KINDS = 6, SYMBOL_STEPS = 4, MOST = 30 };
+
+/* A pass forward and back of `text`, which begins after [net]; nothing is kept that isn't needed. */
+static void learn(struct net *net, int inputs, const char *text, int batch, const float *x, const float *target) {
+    char whole[512];
+    struct plan_options options = {.isa = ISA_BASE, .dtype = DTYPE_F32, .batch = batch, .training = 1, .threads = 1,
+                                   .keep_layer = -1};
+    snprintf(whole, sizeof whole, "[net]\ninputs=%d\ntime_steps=%d\n%s[cost]\n", inputs, SYMBOL_STEPS, text);
+    net_describe(net, whole);
+    net_plan(net, &options, batch, NULL);
+    draw_values(net);
+    net->truth = (struct truth){.values = target, .width = shape_step(net->plan.output->shape)};
+    run_forward(&net->plan, &net->exec, x);
+    run_zero(&net->plan, &net->exec);
+    run_backward(&net->plan, &net->exec);
+}
+
+/* Rows of weights that symbols name are what one-hot vectors multiplied are, and so are their gradients. */
+static void check_one_hot(const char *layer, int batch) {
+    float ids[MOST * SYMBOL_STEPS], vectors[MOST * SYMBOL_STEPS * KINDS] = {0}, target[MOST * SYMBOL_STEPS * HIDDEN * 2] = {0};
+    char text[256];
+    struct net by_ids, by_vectors;
+    for (int i = 0; i < batch * SYMBOL_STEPS; i++) {
+        int id = i * 5 % (KINDS + 2) - 1; /* -1, KINDS: none */
+        ids[i] = (float)id;
+        if (id >= 0 && id < KINDS) {
+            vectors[i * KINDS + id] = 1;
+        }
+    }
+    snprintf(text, sizeof text, "[onehot]\nsize=%d\n%soutput=%d\n", KINDS, layer, HIDDEN);
+    learn(&by_ids, 1, text, batch, ids, target);
+    learn(&by_vectors, KINDS, strstr(text, layer), batch, vectors, target);
+    assert_true(by_ids.plan.ops[by_ids.plan.op_of_node[1]].skip);
+    const float *got = by_ids.plan.output->data, *want = by_vectors.plan.output->data;
+    for (size_t i = 0; i < tensor_elems(by_ids.plan.output, &by_ids.exec); i++) {
+        assert_float_equal(got[i], want[i], 1e-6);
+    }
+    assert_int_equal(by_ids.plan.value_count, by_vectors.plan.value_count);
+    for (int v = 0; v < by_ids.plan.value_count; v++) {
+        const float *a = by_ids.plan.values[v].grad, *b = by_vectors.plan.values[v].grad;
+        for (size_t i = 0; i < by_ids.plan.values[v].slot->count; i++) {
+            assert_float_equal(a[i], b[i], 1e-6);
+        }
+    }
+    net_free(&by_ids);
+    net_free(&by_vectors);
+}
+
+static void one_hot(void **state) {
+    (void)state;
+    static const char *const layers[] = {"[rnn]\n", "[lstm]\nbidirectional=1\n", "[gru]\n", "[gru]\nbidirectional=1\n"};
+    for (size_t i = 0; i < sizeof layers / sizeof *layers; i++) {
+        check_one_hot(layers[i], 3);
+        check_one_hot(layers[i], MOST);
+    }
+}
+
 static void refusals(void **state) {
     (void)state;
     static const struct {
@@ -186,7 +243,8 @@ static void refusals(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(by_hand), cmocka_unit_test(carried), cmocka_unit_test(not_carried), cmocka_unit_test(in_parts),
-        cmocka_unit_test(names),   cmocka_unit_test(symbols), cmocka_unit_test(refusals),
+        cmocka_unit_test(names),   cmocka_unit_test(symbols), cmocka_unit_test(one_hot),
+        cmocka_unit_test(refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

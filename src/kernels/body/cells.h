@@ -9,6 +9,8 @@
 /* Weights lie in panels of CELL_UNITS units, which CELL_VECS vectors hold; CELL_ROWS samples at once fill the registers. */
 enum { CELL_ROWS = BLOCK_ROWS, CELL_VECS = BLOCK_VECS };
 enum { CELL_UNITS = CELL_VECS * LANES, CELL_GATES = 4 };
+/* Samples that one panel of weights serves while it is in the first-level cache. */
+enum { CELL_SPAN = 48 };
 
 /* Gates of a kind of cell. */
 static inline size_t cell_gates(enum cell_kind kind) {
@@ -20,28 +22,37 @@ static inline size_t cell_panels(size_t hidden) {
     return (hidden + CELL_UNITS - 1) / CELL_UNITS;
 }
 
-/* sums (rows x panels x CELL_UNITS) = [sums +] a (rows x depth, lda apart) times each of `panels` panels of depth x
- * CELL_UNITS, one behind the other at b. rows at most CELL_ROWS; each sum runs over k from first to last. */
+/* What cells_pack makes: a part for the inputs, one for the state, one for the way back; in reals. */
+struct cell_packed {
+    size_t input, state, back, all;     /* where they begin; bytes are whole lines */
+};
+struct cell_packed K(cell_packed)(const struct cell_weights *w);
+
+/* sums (rows x panels x CELL_UNITS, rows `stride` reals apart) = [sums +] a (rows x depth, lda apart) times each of
+ * `panels` panels of depth x CELL_UNITS, one behind the other at b. Each sum runs over k from first to last. */
 struct cell_product {
-    size_t rows, panels, depth, lda;
+    size_t rows, panels, depth, lda, stride;
     const real *a, *b;
     real *sums;
     int add;
 };
 void K(cell_multiply)(const struct cell_product *p);
 
-/* Units of one sample, n of a panel. Gates of `gates`, bias_ih, bias_hh lie `stride` reals apart; of products
- * CELL_UNITS. out, dout NULL: nothing is put out. */
+/* Units of one sample, n of a panel. Gates of `gates`, input, bias_ih, bias_hh lie `stride` reals apart; of products
+ * CELL_UNITS: sums with the input and the state, but that gru's third with the input, if it is there, is the fourth.
+ * input: products with the input that aren't in products; NULL: none. gates, extra NULL: not kept. out, dout NULL:
+ * nothing is put out. */
 struct cell_part {
     enum cell_kind kind;
     size_t n, stride;
     int ended, hold;                    /* the sequence has ended; it puts out its state, else zeros */
+    int has_fourth;
     real *gates, *extra, *h, *c, *dh, *dc;
-    const real *products, *bias_ih, *bias_hh, *h_before, *c_before;
+    const real *products, *input, *bias_ih, *bias_hh, *h_before, *c_before;
     elem *out;
     const elem *dout;
 };
-/* A step: gates are taken from the products with the input to their values; h, c, extra, out are written. */
+/* A step: gates (their values), h, c, extra, out are written. */
 void K(cell_forward)(const struct cell_part *p);
 /* And back: products (of one gate) are what comes to h through the step after's gates, dh what passes them by. gates,
  * extra become the gradients of their sums, dh and dc what passes by to the step before. */

@@ -6,23 +6,33 @@
 /* Registers for sums: a block of CELL_ROWS samples with one panel, or one sample with all gates' panels. */
 enum { SUMS = ((int)CELL_ROWS > (int)CELL_GATES ? (int)CELL_ROWS : (int)CELL_GATES) * CELL_VECS };
 
-/* rows samples from `row` on with `panels` panels from `panel` on. One sample alone takes several panels at once:
- * a multiply-add waits for the one before it on the same sum. */
-INLINE void multiply(const struct cell_product *p, size_t row, size_t rows, size_t panel, size_t panels) {
+/* Depth of a panel that is in the first-level cache while the blocks of samples pass by: 16 KB of float. */
+enum { DEPTH = 256 };
+
+/* A part of a product: rows from `row`, panels from `panel`, k from `first`. */
+struct part {
+    size_t row, panel, first, depth;
+    int add;
+};
+
+/* rows and panels are constants. One sample alone takes several panels at once: a multiply-add waits for the one before
+ * it on the same sum. */
+INLINE void multiply(const struct cell_product *p, const struct part *part, size_t rows, size_t panels) {
     const size_t n = panels * CELL_VECS, panel_reals = p->depth * CELL_UNITS;
-    const real *a = p->a + row * p->lda, *b = p->b + panel * panel_reals;
-    real *sums = p->sums + (row * p->panels + panel) * CELL_UNITS;
+    const real *a = p->a + part->row * p->lda + part->first;
+    const real *b = p->b + part->panel * panel_reals + part->first * CELL_UNITS;
+    real *sums = p->sums + part->row * p->stride + part->panel * CELL_UNITS;
     vec sum[SUMS] = {{0}}, weight[CELL_GATES * CELL_VECS];
-    if (p->add) {
+    if (part->add) {
         UNROLL
         for (size_t i = 0; i < rows; i++) {
             UNROLL
             for (size_t j = 0; j < n; j++) {
-                vec_load_reals(&sum[i * n + j], sums + i * p->panels * CELL_UNITS + j * LANES);
+                vec_load_reals(&sum[i * n + j], sums + i * p->stride + j * LANES);
             }
         }
     }
-    for (size_t k = 0; k < p->depth; k++, b += CELL_UNITS) {
+    for (size_t k = 0; k < part->depth; k++, b += CELL_UNITS) {
         UNROLL
         for (size_t j = 0; j < n; j++) {
             vec_load_reals(&weight[j], b + j / CELL_VECS * panel_reals + j % CELL_VECS * LANES);
@@ -39,54 +49,70 @@ INLINE void multiply(const struct cell_product *p, size_t row, size_t rows, size
     for (size_t i = 0; i < rows; i++) {
         UNROLL
         for (size_t j = 0; j < n; j++) {
-            vec_store_reals(sums + i * p->panels * CELL_UNITS + j * LANES, &sum[i * n + j]);
+            vec_store_reals(sums + i * p->stride + j * LANES, &sum[i * n + j]);
         }
     }
 }
 
-static void multiply_block(const struct cell_product *p) {
-    for (size_t panel = 0; panel < p->panels; panel++) {
-        multiply(p, 0, CELL_ROWS, panel, 1);
+static void multiply_block(const struct cell_product *p, const struct part *part) {
+    multiply(p, part, CELL_ROWS, 1);
+}
+
+#if !defined(ELEM_f64)
+static void multiply_four(const struct cell_product *p, const struct part *part) {
+    multiply(p, part, 4, 1);
+}
+#endif
+
+static void multiply_two(const struct cell_product *p, const struct part *part) {
+    multiply(p, part, 2, 1);
+}
+
+/* All rows but the last of an odd number, with a part of one panel. */
+static void multiply_rows(const struct cell_product *p, struct part *part) {
+    for (part->row = 0; part->row + CELL_ROWS <= p->rows; part->row += CELL_ROWS) {
+        multiply_block(p, part);
+    }
+#if !defined(ELEM_f64)
+    for (; part->row + 4 <= p->rows; part->row += 4) {
+        multiply_four(p, part);
+    }
+#endif
+    for (; part->row + 2 <= p->rows; part->row += 2) {
+        multiply_two(p, part);
     }
 }
 
-static void multiply_two(const struct cell_product *p, size_t row) {
-    for (size_t panel = 0; panel < p->panels; panel++) {
-        multiply(p, row, 2, panel, 1);
+static void multiply_panel(const struct cell_product *p, size_t panel) {
+    for (size_t first = 0; first < p->depth; first += DEPTH) {
+        struct part part = {.panel = panel, .first = first, .depth = body_least(DEPTH, p->depth - first), .add = p->add || first > 0};
+        multiply_rows(p, &part);
     }
 }
 
 static void multiply_one(const struct cell_product *p, size_t row) {
+    struct part part = {.row = row, .depth = p->depth, .add = p->add};
     switch (p->panels) {
     case 4:
-        multiply(p, row, 1, 0, 4);
+        multiply(p, &part, 1, 4);
         return;
     case 3:
-        multiply(p, row, 1, 0, 3);
+        multiply(p, &part, 1, 3);
+        return;
+    case 2:
+        multiply(p, &part, 1, 2);
         return;
     default:
-        multiply(p, row, 1, 0, 1);
+        multiply(p, &part, 1, 1);
     }
 }
 
 void K(cell_multiply)(const struct cell_product *p) {
-    size_t row = 0;
-    if (p->rows == CELL_ROWS) {
-        multiply_block(p);
-        return;
+    for (size_t panel = 0; panel < p->panels && p->rows > 1; panel++) {
+        multiply_panel(p, panel);
     }
-#if !defined(ELEM_f64)
-    for (; row + 4 <= p->rows; row += 4) {
-        for (size_t panel = 0; panel < p->panels; panel++) {
-            multiply(p, row, 4, panel, 1);
-        }
-    }
-#endif
-    for (; row + 2 <= p->rows; row += 2) {
-        multiply_two(p, row);
-    }
-    for (; row < p->rows; row++) {
-        multiply_one(p, row);
+    if (p->rows % 2 == 1) {
+        multiply_one(p, p->rows - 1);
     }
 }
 
@@ -95,7 +121,7 @@ void K(cell_multiply)(const struct cell_product *p) {
 struct packing {
     const real *weight;
     real *to;
-    size_t gates, hidden;
+    size_t gates, hidden, depth;
 };
 
 /* Units are panels of the way forward: of a block of units one of each gate; to[k][unit] = weight[gate, unit][k]. */
@@ -104,10 +130,10 @@ static void pack_range(void *job, size_t begin, size_t end) {
     size_t n = p->hidden;
     for (size_t panel = begin; panel < end; panel++) {
         size_t first = panel / p->gates * CELL_UNITS, gate = panel % p->gates;
-        real *to = p->to + panel * n * CELL_UNITS;
+        real *to = p->to + panel * p->depth * CELL_UNITS;
         for (size_t unit = 0; unit < CELL_UNITS; unit++) {
-            const real *from = p->weight + (gate * n + first + unit) * n;
-            for (size_t k = 0; k < n; k++) {
+            const real *from = p->weight + (gate * n + first + unit) * p->depth;
+            for (size_t k = 0; k < p->depth; k++) {
                 to[k * CELL_UNITS + unit] = first + unit < n ? from[k] : 0;
             }
         }
@@ -129,22 +155,43 @@ static void pack_back_range(void *job, size_t begin, size_t end) {
     }
 }
 
-/* Reals of the panels of one way. */
-static size_t panels_reals(enum cell_kind kind, size_t hidden) {
-    return cell_panels(hidden) * CELL_UNITS * cell_gates(kind) * hidden;
+/* Units are the inputs' kinds: to[kind][gate, unit] = weight[gate, unit][kind]. */
+static void turn_range(void *job, size_t begin, size_t end) {
+    const struct packing *p = job;
+    size_t rows = p->gates * p->hidden;
+    for (size_t kind = begin; kind < end; kind++) {
+        for (size_t row = 0; row < rows; row++) {
+            p->to[kind * rows + row] = p->weight[row * p->depth + kind];
+        }
+    }
 }
 
-size_t K(cells_packed)(enum cell_kind kind, size_t hidden, int training) {
-    return ((training ? 2 : 1) * panels_reals(kind, hidden) * sizeof(real) + 63) / 64 * 64;
+struct cell_packed K(cell_packed)(const struct cell_weights *w) {
+    size_t line = 64 / sizeof(real), gates = cell_gates(w->kind), units = cell_panels(w->hidden) * CELL_UNITS * gates;
+    size_t inputs = w->input == CELL_INPUT_X ? units * w->inputs : w->input == CELL_INPUT_IDS ? gates * w->hidden * w->inputs : 0;
+    struct cell_packed at = {.state = (inputs + line - 1) / line * line};
+    at.back = at.state + (units * w->hidden + line - 1) / line * line;
+    at.all = at.back + (w->training ? at.back - at.state : 0);
+    return at;
 }
 
-void K(cells_pack)(struct threads *t, enum cell_kind kind, size_t hidden, int training, const void *weight,
-                   void *packed) {
-    struct packing p = {weight, packed, cell_gates(kind), hidden};
-    size_t panels = cell_panels(hidden), work = panels_reals(kind, hidden);
-    body_split(t, panels * p.gates, work, pack_range, &p);
-    if (training) {
-        p.to += work;
-        body_split(t, panels, work, pack_back_range, &p);
+size_t K(cells_packed)(const struct cell_weights *w) {
+    return K(cell_packed)(w).all * sizeof(real);
+}
+
+void K(cells_pack)(struct threads *t, const struct cell_weights *w, void *packed) {
+    struct cell_packed at = K(cell_packed)(w);
+    size_t gates = cell_gates(w->kind), panels = cell_panels(w->hidden);
+    struct packing input = {w->ih, (real *)packed + at.input, gates, w->hidden, w->inputs};
+    struct packing state = {w->hh, (real *)packed + at.state, gates, w->hidden, w->hidden};
+    struct packing back = {w->hh, (real *)packed + at.back, gates, w->hidden, w->hidden};
+    if (w->input == CELL_INPUT_X) {
+        body_split(t, panels * gates, at.state, pack_range, &input);
+    } else if (w->input == CELL_INPUT_IDS) {
+        body_split(t, w->inputs, at.state, turn_range, &input);
+    }
+    body_split(t, panels * gates, at.back - at.state, pack_range, &state);
+    if (w->training) {
+        body_split(t, panels, at.all - at.back, pack_back_range, &back);
     }
 }

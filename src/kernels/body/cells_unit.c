@@ -27,10 +27,12 @@ INLINE void put(real *p, const vec *v, size_t n) {
 
 /* Gate `gate` of the vector at unit j: the product with the input and its bias; that with the state and its bias. */
 INLINE void with_input(const struct cell_part *p, size_t gate, size_t j, size_t n, vec *sum) {
-    vec bias;
-    get(sum, p->gates + gate * p->stride + j, n);
-    get(&bias, p->bias_ih + gate * p->stride + j, n);
-    *sum += bias;
+    get(sum, p->bias_ih + gate * p->stride + j, n);
+    if (p->input != NULL) {
+        vec product;
+        get(&product, p->input + gate * p->stride + j, n);
+        *sum += product;
+    }
 }
 
 INLINE void with_state(const struct cell_part *p, size_t gate, size_t j, size_t n, vec *sum) {
@@ -48,7 +50,9 @@ INLINE void with_both(const struct cell_part *p, size_t gate, size_t j, size_t n
 }
 
 INLINE void put_gate(const struct cell_part *p, size_t gate, size_t j, size_t n, const vec *value) {
-    put(p->gates + gate * p->stride + j, value, n);
+    if (p->gates != NULL) {
+        put(p->gates + gate * p->stride + j, value, n);
+    }
 }
 
 INLINE void get_gate(const struct cell_part *p, size_t gate, size_t j, size_t n, vec *value) {
@@ -92,6 +96,11 @@ INLINE void gru_units(const struct cell_part *p, size_t j, size_t n, vec *h) {
     with_both(p, 1, j, n, &keep);
     with_input(p, 2, j, n, &new);
     with_state(p, 2, j, n, &extra);
+    if (p->has_fourth) {
+        vec product;
+        vec_load_reals(&product, p->products + 3 * CELL_UNITS + j);
+        new += product;
+    }
     vec_logistic(&reset);
     vec_logistic(&keep);
     new += reset * extra;
@@ -100,7 +109,9 @@ INLINE void gru_units(const struct cell_part *p, size_t j, size_t n, vec *h) {
     put_gate(p, 0, j, n, &reset);
     put_gate(p, 1, j, n, &keep);
     put_gate(p, 2, j, n, &new);
-    put(p->extra + j, &extra, n);
+    if (p->extra != NULL) {
+        put(p->extra + j, &extra, n);
+    }
     *h = (1 - keep) * new + keep * before;
 }
 

@@ -1,8 +1,9 @@
 /* Recurrent layers' steps. A step's products with the state need the whole state before, so steps come one after the
  * other, but samples don't meet: a batch that is large enough is cut into pieces that go through all steps by
- * themselves, each reading the packed weights once a step. A small batch is cut by units instead, step by step; a
- * thread then keeps to the panels it had in the step before, and takes them in the opposite order, so that those it
- * used last are still in its cache. */
+ * themselves, each reading the packed weights once a step, and multiplying with the inputs on the way: those sums never
+ * go through memory. A small batch is cut by units instead, step by step; a thread then keeps to the panels it had in
+ * the step before, and takes them in the opposite order, so that those it used last are still in its cache. There the
+ * inputs of all steps are multiplied before, at once: their weights are read once. */
 #include <stdatomic.h>
 
 #include "kernels/body/cells.h"
@@ -10,11 +11,24 @@
 /* Blocks of CELL_ROWS samples from which on a batch is cut by samples. */
 enum { BLOCKS = 4, PARTS = 16, LINE = 64 };
 
+static size_t blocks_of(size_t batch) {
+    return (batch + CELL_ROWS - 1) / CELL_ROWS;
+}
+
+enum cell_input K(cells_input)(size_t batch) {
+    return blocks_of(batch) >= BLOCKS ? CELL_INPUT_X : CELL_INPUT_READY;
+}
+
+static struct cell_packed packed_of(const struct cells *c) {
+    struct cell_weights w = {.kind = c->kind, .input = c->input, .hidden = c->hidden, .inputs = c->inputs, .training = 1};
+    return K(cell_packed)(&w);
+}
+
 static void *at(const void *base, size_t offset) {
     return base == NULL ? NULL : (char *)(uintptr_t)base + offset;
 }
 
-/* A pass over the steps. `part` is the forward or backward work on one block of samples and one panel of units. */
+/* A pass over the steps. `part` is the forward or backward work on at most CELL_SPAN samples and one panel of units. */
 struct walk {
     const struct cells *c;
     void (*part)(const struct cells *c, size_t i, size_t panel, size_t row, size_t rows);
@@ -26,6 +40,19 @@ static size_t step_of(const struct cells *c, size_t i) {
     return c->reverse ? c->steps - 1 - i : i;
 }
 
+/* A sample's products with its input, where they are not to be multiplied: NULL for an id that is none. */
+static const real *input_of(const struct cells *c, size_t t, size_t row) {
+    size_t n = cell_gates(c->kind) * c->hidden, sample = t * c->batch + row;
+    if (c->input == CELL_INPUT_READY) {
+        return (const real *)c->gates + sample * n;
+    }
+    if (c->input == CELL_INPUT_X) {
+        return NULL;
+    }
+    float id = c->ids[sample];
+    return id >= 0 && (double)id < (double)c->inputs ? (const real *)c->packed + (size_t)id * n : NULL;
+}
+
 static struct cell_part part_of(const struct cells *c, size_t i, size_t panel, size_t row) {
     size_t t = step_of(c, i), n = c->hidden, first = panel * CELL_UNITS, one = row * n + first, state = c->batch * n;
     size_t here = (t * state + one) * sizeof(real), reverse = c->reverse ? 1 : 0, before = here + reverse * state * sizeof(real),
@@ -34,12 +61,15 @@ static struct cell_part part_of(const struct cells *c, size_t i, size_t panel, s
     size_t out = ((c->last ? 0 : t * c->out_step) + row * c->out_stride + first) * sizeof(elem);
     int puts_out = !c->last || i == c->steps - 1;
     float symbol = c->symbols == NULL ? 0 : c->symbols[t * c->batch + row];
+    const real *input = input_of(c, t, row);
     return (struct cell_part){
         .kind = c->kind,
         .n = body_least(CELL_UNITS, n - first),
         .stride = n,
         .ended = symbol <= SYMBOL_PADDING && symbol >= SYMBOL_PADDING,
         .hold = c->last,
+        .has_fourth = c->input == CELL_INPUT_X,
+        .input = at(input, first * sizeof(real)),
         .gates = at(c->gates, gates),
         .extra = at(c->extra, here),
         .h_before = at(c->h, before),
@@ -55,13 +85,13 @@ static struct cell_part part_of(const struct cells *c, size_t i, size_t panel, s
     };
 }
 
-/* What the gates of these samples will read, asked for before the product that comes first: rows lie too far apart for
+/* What the gates of these samples will touch, asked for before the product that comes first: rows lie too far apart for
  * any prefetcher. A block of units fills a line or two. */
 static void ask_for(const struct cells *c, size_t i, size_t panel, size_t row, size_t rows) {
     for (size_t r = 0; r < rows; r++) {
         struct cell_part part = part_of(c, i, panel, row + r);
         const void *others[] = {part.c_before, part.c, part.dout};
-        for (size_t gate = 0; gate < cell_gates(c->kind); gate++) {
+        for (size_t gate = 0; gate < cell_gates(c->kind) && part.gates != NULL; gate++) {
             __builtin_prefetch(part.gates + gate * part.stride, 1);
         }
         for (size_t k = 0; k < sizeof others / sizeof *others; k++) {
@@ -70,21 +100,60 @@ static void ask_for(const struct cells *c, size_t i, size_t panel, size_t row, s
     }
 }
 
-static void forward_part(const struct cells *c, size_t i, size_t panel, size_t row, size_t rows) {
-    _Alignas(LINE) real sums[CELL_ROWS * CELL_GATES * CELL_UNITS];
-    size_t n = c->hidden, gates = cell_gates(c->kind), before = step_of(c, i) + (c->reverse ? 1 : 0);
+/* sums (rows x CELL_GATES x CELL_UNITS) = products with the inputs, where they are multiplied here: gru's third gate is
+ * put fourth, since it is not added to that with the state. */
+static void products_with_input(const struct cells *c, size_t t, size_t panel, size_t row, size_t rows, real *sums) {
+    size_t n = c->inputs, gates = cell_gates(c->kind);
+    struct cell_product product = {.rows = rows,
+                                   .panels = c->kind == CELL_GRU ? 2 : gates,
+                                   .depth = n,
+                                   .lda = n,
+                                   .stride = CELL_GATES * CELL_UNITS,
+                                   .a = (const real *)c->x + (t * c->batch + row) * n,
+                                   .b = (const real *)c->packed + panel * gates * n * CELL_UNITS,
+                                   .sums = sums};
+    K(cell_multiply)(&product);
+    if (c->kind == CELL_GRU) {
+        product.b += 2 * n * CELL_UNITS;
+        product.sums += 3 * CELL_UNITS;
+        product.panels = 1;
+        K(cell_multiply)(&product);
+    }
+}
+
+static void products_with_state(const struct cells *c, size_t before, size_t panel, size_t row, size_t rows, real *sums) {
+    size_t n = c->hidden, gates = cell_gates(c->kind);
     struct cell_product product = {.rows = rows,
                                    .panels = gates,
                                    .depth = n,
                                    .lda = n,
+                                   .stride = CELL_GATES * CELL_UNITS,
                                    .a = (const real *)c->h + (before * c->batch + row) * n,
-                                   .b = (const real *)c->packed + panel * gates * n * CELL_UNITS,
-                                   .sums = sums};
-    ask_for(c, i, panel, row, rows);
+                                   .b = (const real *)c->packed + packed_of(c).state + panel * gates * n * CELL_UNITS,
+                                   .sums = sums,
+                                   .add = c->input == CELL_INPUT_X};
+    if (product.add && c->kind == CELL_GRU) {
+        product.panels = 2;
+        K(cell_multiply)(&product);
+        product.b += 2 * n * CELL_UNITS;
+        product.sums += 2 * CELL_UNITS;
+        product.panels = 1;
+        product.add = 0;
+    }
     K(cell_multiply)(&product);
+}
+
+static void forward_part(const struct cells *c, size_t i, size_t panel, size_t row, size_t rows) {
+    _Alignas(LINE) real sums[CELL_SPAN * CELL_GATES * CELL_UNITS];
+    size_t t = step_of(c, i);
+    ask_for(c, i, panel, row, rows);
+    if (c->input == CELL_INPUT_X) {
+        products_with_input(c, t, panel, row, rows, sums);
+    }
+    products_with_state(c, t + (c->reverse ? 1 : 0), panel, row, rows, sums);
     for (size_t r = 0; r < rows; r++) {
         struct cell_part part = part_of(c, i, panel, row + r);
-        part.products = sums + r * gates * CELL_UNITS;
+        part.products = sums + r * CELL_GATES * CELL_UNITS;
         K(cell_forward)(&part);
     }
 }
@@ -93,13 +162,13 @@ static void forward_part(const struct cells *c, size_t i, size_t panel, size_t r
  * gradient of its product with the state in extra. */
 static void products_back(const struct cells *c, size_t i, size_t panel, size_t row, size_t rows, real *sums) {
     size_t n = c->hidden, gates = cell_gates(c->kind), sample = step_of(c, i + 1) * c->batch + row;
-    size_t panels = cell_panels(n) * CELL_UNITS * gates * n;
     struct cell_product product = {.rows = rows,
                                    .panels = 1,
                                    .depth = c->kind == CELL_GRU ? 2 * n : gates * n,
                                    .lda = gates * n,
+                                   .stride = CELL_UNITS,
                                    .a = (const real *)c->gates + sample * gates * n,
-                                   .b = (const real *)c->packed + panels + panel * gates * n * CELL_UNITS,
+                                   .b = (const real *)c->packed + packed_of(c).back + panel * gates * n * CELL_UNITS,
                                    .sums = sums};
     K(cell_multiply)(&product);
     if (c->kind == CELL_GRU) {
@@ -112,7 +181,7 @@ static void products_back(const struct cells *c, size_t i, size_t panel, size_t 
 }
 
 static void backward_part(const struct cells *c, size_t i, size_t panel, size_t row, size_t rows) {
-    _Alignas(LINE) real sums[CELL_ROWS * CELL_UNITS];
+    _Alignas(LINE) real sums[CELL_SPAN * CELL_UNITS];
     int is_end = i == c->steps - 1;
     ask_for(c, i, panel, row, rows);
     if (!is_end) {
@@ -131,15 +200,13 @@ static void backward_part(const struct cells *c, size_t i, size_t panel, size_t 
 
 /* ---- the walk ---- */
 
-static size_t blocks_of(const struct cells *c) {
-    return (c->batch + CELL_ROWS - 1) / CELL_ROWS;
-}
-
-/* A panel of a step, over blocks of samples. */
+/* A panel of a step, over blocks of samples, in spans of about the same length. */
 static void walk_panel(const struct walk *w, size_t i, size_t panel, size_t begin, size_t end) {
-    for (size_t block = begin; block < end; block++) {
-        size_t row = block * CELL_ROWS;
-        w->part(w->c, i, panel, row, body_least(CELL_ROWS, w->c->batch - row));
+    int spans = (int)((end - begin + CELL_SPAN / CELL_ROWS - 1) / (CELL_SPAN / CELL_ROWS));
+    for (int s = 0; s < spans; s++) {
+        size_t row = (begin + body_begin(end - begin, s, spans)) * CELL_ROWS;
+        size_t behind = (begin + body_begin(end - begin, s + 1, spans)) * CELL_ROWS;
+        w->part(w->c, i, panel, row, body_least(behind, w->c->batch) - row);
     }
 }
 
@@ -178,7 +245,7 @@ static int take(struct step *s, int thread) {
 static void step_piece(void *arg, int piece, int thread) {
     struct step *s = arg;
     const struct walk *w = s->w;
-    size_t panels = cell_panels(w->c->hidden), blocks = blocks_of(w->c);
+    size_t panels = cell_panels(w->c->hidden), blocks = blocks_of(w->c->batch);
     piece = take(s, thread);
     size_t begin = body_begin(panels, piece, w->pieces), end = body_begin(panels, piece + 1, w->pieces);
     for (size_t p = begin; p < end; p++) {
@@ -203,7 +270,7 @@ static void walk_units(struct threads *t, struct walk *w) {
  * are changes no bit. */
 static void walk(struct threads *t, struct walk *w) {
     const struct cells *c = w->c;
-    size_t blocks = blocks_of(c), team = (size_t)threads_count(t);
+    size_t blocks = blocks_of(c->batch), team = (size_t)threads_count(t);
     if (blocks >= BLOCKS) {
         struct body_split s = {walk_samples, w, blocks, (int)body_least(blocks, team)};
         threads_run(t, s.pieces, body_split_piece, &s);
@@ -221,36 +288,4 @@ void K(cells)(struct threads *t, const struct cells *c) {
 void K(cells_back)(struct threads *t, const struct cells *c) {
     struct walk w = {.c = c, .part = backward_part, .back = 1};
     walk(t, &w);
-}
-
-/* ---- sums of columns ---- */
-
-struct sums {
-    const real *x;
-    size_t rows, stride;
-    real *to;
-};
-
-/* Units are columns; rows are added in their order. */
-static void sums_range(void *job, size_t begin, size_t end) {
-    enum { SPAN = 64 };
-    const struct sums *s = job;
-    for (size_t first = begin; first < end; first += SPAN) {
-        size_t n = body_least(SPAN, end - first);
-        double sum[SPAN] = {0};
-        for (size_t r = 0; r < s->rows; r++) {
-            const real *x = s->x + r * s->stride + first;
-            for (size_t j = 0; j < n; j++) {
-                sum[j] += (double)x[j];
-            }
-        }
-        for (size_t j = 0; j < n; j++) {
-            s->to[first + j] += (real)sum[j];
-        }
-    }
-}
-
-void K(column_sums)(struct threads *t, size_t rows, size_t columns, size_t stride, const void *x, void *to) {
-    struct sums job = {x, rows, stride, to};
-    body_split(t, columns, rows * columns, sums_range, &job);
 }

@@ -14,8 +14,9 @@
     .avgpool_back = K(avgpool_back), .lrn = K(lrn), .lrn_back = K(lrn_back), .batchnorm_scratch = K(batchnorm_scratch), \
     .batchnorm_train = K(batchnorm_train), .batchnorm_infer = K(batchnorm_infer), .batchnorm_back = K(batchnorm_back), \
     .batchnorm_back_frozen = K(batchnorm_back_frozen), .dropout = K(dropout), .softmax = K(softmax), .softmax_loss = K(softmax_loss), \
-    .softmax_loss_back = K(softmax_loss_back), .softmax_back = K(softmax_back), .loss = K(loss), .loss_back = K(loss_back), .cells_packed = K(cells_packed), \
-    .cells_pack = K(cells_pack), .cells = K(cells), .cells_back = K(cells_back), .lookup = K(lookup), .lookup_back = K(lookup_back), .column_sums = K(column_sums), .peak = most, \
+    .softmax_loss_back = K(softmax_loss_back), .softmax_back = K(softmax_back), .loss = K(loss), .loss_back = K(loss_back), .cells_input = K(cells_input), .cells_packed = K(cells_packed), \
+    .cells_pack = K(cells_pack), .cells = K(cells), .cells_back = K(cells_back), .lookup = K(lookup), .lookup_back = K(lookup_back), .column_sums = K(column_sums), \
+    .one_hot_sums = K(one_hot_sums), .peak = most, \
     .sum_squares = K(sum_squares), .finite = K(finite), .sgd = K(sgd), .adam = K(adam), .adamax = K(adamax), \
     .adagrad = K(adagrad), .rmsprop = K(rmsprop), .max_norm = K(max_norm), .average = K(average), \
 }
