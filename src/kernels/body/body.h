@@ -110,16 +110,29 @@ static inline void vec_store_reals(real *p, const vec *v) {
     *(vec_at *)(void *)p = *v;
 }
 
+/* Copies n < LANES items in as few moves as n has bits: one by one they would cost more than the arithmetic of thin layers. */
+INLINE void body_copy_n(void *to, const void *from, size_t n, size_t size) {
+    char *out = to;
+    const char *in = from;
+    UNROLL
+    for (size_t some = LANES / 2; some > 0; some /= 2) {
+        if (n & some) {
+            memcpy(out, in, some * size);
+            out += some * size;
+            in += some * size;
+        }
+    }
+}
+
 /* n <= LANES elems, the rest of the vector zero. */
 static inline void vec_load_n(vec *v, const elem *p, size_t n) {
     if (n == LANES) {
         vec_load(v, p);
         return;
     }
-    *v = (vec){0};
-    for (size_t i = 0; i < n; i++) {
-        (*v)[i] = LOAD(p, i);
-    }
+    elem some[LANES] = {0};
+    body_copy_n(some, p, n, sizeof *p);
+    vec_load(v, some);
 }
 
 static inline void vec_store_n(elem *p, const vec *v, size_t n) {
@@ -127,9 +140,30 @@ static inline void vec_store_n(elem *p, const vec *v, size_t n) {
         vec_store(p, v);
         return;
     }
-    for (size_t i = 0; i < n; i++) {
-        STORE(p, i, (*v)[i]);
+    elem some[LANES];
+    vec_store(some, v);
+    body_copy_n(p, some, n, sizeof *p);
+}
+
+/* The same for reals. */
+INLINE void vec_load_reals_n(vec *v, const real *p, size_t n) {
+    if (n == LANES) {
+        vec_load_reals(v, p);
+        return;
     }
+    real some[LANES] = {0};
+    body_copy_n(some, p, n, sizeof *p);
+    vec_load_reals(v, some);
+}
+
+INLINE void vec_store_reals_n(real *p, const vec *v, size_t n) {
+    if (n == LANES) {
+        vec_store_reals(p, v);
+        return;
+    }
+    real some[LANES];
+    vec_store_reals(some, v);
+    body_copy_n(p, some, n, sizeof *p);
 }
 
 /* Sum of the first n lanes, first to last. */

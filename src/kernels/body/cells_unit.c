@@ -3,34 +3,12 @@
 #include "kernels/body/cells.h"
 #include "kernels/body/vec_math.h"
 
-/* n <= LANES reals at p; the rest of the vector is zero. */
-INLINE void get(vec *v, const real *p, size_t n) {
-    if (n == LANES) {
-        vec_load_reals(v, p);
-        return;
-    }
-    *v = (vec){0};
-    for (size_t i = 0; i < n; i++) {
-        (*v)[i] = p[i];
-    }
-}
-
-INLINE void put(real *p, const vec *v, size_t n) {
-    if (n == LANES) {
-        vec_store_reals(p, v);
-        return;
-    }
-    for (size_t i = 0; i < n; i++) {
-        p[i] = (*v)[i];
-    }
-}
-
 /* Gate `gate` of the vector at unit j: the product with the input and its bias; that with the state and its bias. */
 INLINE void with_input(const struct cell_part *p, size_t gate, size_t j, size_t n, vec *sum) {
-    get(sum, p->bias_ih + gate * p->stride + j, n);
+    vec_load_reals_n(sum, p->bias_ih + gate * p->stride + j, n);
     if (p->input != NULL) {
         vec product;
-        get(&product, p->input + gate * p->stride + j, n);
+        vec_load_reals_n(&product, p->input + gate * p->stride + j, n);
         *sum += product;
     }
 }
@@ -38,7 +16,7 @@ INLINE void with_input(const struct cell_part *p, size_t gate, size_t j, size_t 
 INLINE void with_state(const struct cell_part *p, size_t gate, size_t j, size_t n, vec *sum) {
     vec bias;
     vec_load_reals(sum, p->products + gate * CELL_UNITS + j);
-    get(&bias, p->bias_hh + gate * p->stride + j, n);
+    vec_load_reals_n(&bias, p->bias_hh + gate * p->stride + j, n);
     *sum += bias;
 }
 
@@ -51,12 +29,12 @@ INLINE void with_both(const struct cell_part *p, size_t gate, size_t j, size_t n
 
 INLINE void put_gate(const struct cell_part *p, size_t gate, size_t j, size_t n, const vec *value) {
     if (p->gates != NULL) {
-        put(p->gates + gate * p->stride + j, value, n);
+        vec_store_reals_n(p->gates + gate * p->stride + j, value, n);
     }
 }
 
 INLINE void get_gate(const struct cell_part *p, size_t gate, size_t j, size_t n, vec *value) {
-    get(value, p->gates + gate * p->stride + j, n);
+    vec_load_reals_n(value, p->gates + gate * p->stride + j, n);
 }
 
 /* h = tanh(sum) or relu(sum); NaN stays. */
@@ -82,9 +60,9 @@ INLINE void lstm_units(const struct cell_part *p, size_t j, size_t n, vec *h) {
         }
         put_gate(p, i, j, n, &gate[i]);
     }
-    get(&before, p->c_before + j, n);
+    vec_load_reals_n(&before, p->c_before + j, n);
     c = gate[1] * before + gate[0] * gate[2];
-    put(p->c + j, &c, n);
+    vec_store_reals_n(p->c + j, &c, n);
     vec_tanh(&c);
     *h = gate[3] * c;
 }
@@ -105,12 +83,12 @@ INLINE void gru_units(const struct cell_part *p, size_t j, size_t n, vec *h) {
     vec_logistic(&keep);
     new += reset * extra;
     vec_tanh(&new);
-    get(&before, p->h_before + j, n);
+    vec_load_reals_n(&before, p->h_before + j, n);
     put_gate(p, 0, j, n, &reset);
     put_gate(p, 1, j, n, &keep);
     put_gate(p, 2, j, n, &new);
     if (p->extra != NULL) {
-        put(p->extra + j, &extra, n);
+        vec_store_reals_n(p->extra + j, &extra, n);
     }
     *h = (1 - keep) * new + keep * before;
 }
@@ -124,7 +102,7 @@ INLINE void units(const struct cell_part *p, size_t j, size_t n) {
     } else {
         plain_units(p, j, n, &h);
     }
-    put(p->h + j, &h, n);
+    vec_store_reals_n(p->h + j, &h, n);
     if (p->out != NULL) {
         vec_store_n(p->out + j, &h, n);
     }
@@ -175,7 +153,7 @@ void K(cell_forward)(const struct cell_part *p) {
 
 INLINE void plain_units_back(const struct cell_part *p, size_t j, size_t n, vec *dh) {
     vec h;
-    get(&h, p->h + j, n);
+    vec_load_reals_n(&h, p->h + j, n);
     if (p->kind == CELL_TANH) {
         *dh *= 1 - h * h;
     } else {
@@ -191,9 +169,9 @@ INLINE void lstm_units_back(const struct cell_part *p, size_t j, size_t n, vec *
     for (size_t i = 0; i < 4; i++) {
         get_gate(p, i, j, n, &gate[i]);
     }
-    get(&before, p->c_before + j, n);
-    get(&shown, p->c + j, n);
-    get(&dc, p->dc + j, n);
+    vec_load_reals_n(&before, p->c_before + j, n);
+    vec_load_reals_n(&shown, p->c + j, n);
+    vec_load_reals_n(&dc, p->dc + j, n);
     vec_tanh(&shown);
     dc += *dh * gate[3] * (1 - shown * shown);
     vec in = dc * gate[2] * gate[0] * (1 - gate[0]), keep = dc * before * gate[1] * (1 - gate[1]);
@@ -203,7 +181,7 @@ INLINE void lstm_units_back(const struct cell_part *p, size_t j, size_t n, vec *
     put_gate(p, 2, j, n, &new);
     put_gate(p, 3, j, n, &show);
     dc *= gate[1];
-    put(p->dc + j, &dc, n);
+    vec_store_reals_n(p->dc + j, &dc, n);
     *dh = (vec){0};
 }
 
@@ -213,8 +191,8 @@ INLINE void gru_units_back(const struct cell_part *p, size_t j, size_t n, vec *d
     get_gate(p, 0, j, n, &reset);
     get_gate(p, 1, j, n, &keep);
     get_gate(p, 2, j, n, &new);
-    get(&extra, p->extra + j, n);
-    get(&before, p->h_before + j, n);
+    vec_load_reals_n(&extra, p->extra + j, n);
+    vec_load_reals_n(&before, p->h_before + j, n);
     dnew = *dh * (1 - keep) * (1 - new * new);
     dreset = dnew * extra * reset * (1 - reset);
     dkeep = *dh * (before - new) * keep * (1 - keep);
@@ -222,13 +200,13 @@ INLINE void gru_units_back(const struct cell_part *p, size_t j, size_t n, vec *d
     put_gate(p, 1, j, n, &dkeep);
     put_gate(p, 2, j, n, &dnew);
     extra = dnew * reset;
-    put(p->extra + j, &extra, n);
+    vec_store_reals_n(p->extra + j, &extra, n);
     *dh *= keep;
 }
 
 INLINE void units_back(const struct cell_part *p, size_t j, size_t n) {
     vec dh, more;
-    get(&dh, p->dh + j, n);
+    vec_load_reals_n(&dh, p->dh + j, n);
     if (p->products != NULL) {
         vec_load_reals(&more, p->products + j);
         dh += more;
@@ -244,7 +222,7 @@ INLINE void units_back(const struct cell_part *p, size_t j, size_t n) {
     } else {
         plain_units_back(p, j, n, &dh);
     }
-    put(p->dh + j, &dh, n);
+    vec_store_reals_n(p->dh + j, &dh, n);
 }
 
 void K(cell_backward)(const struct cell_part *p) {

@@ -112,15 +112,7 @@ static inline int conv_part(int n, int parts, int i) {
 
 /* The first n reals at `from`, zeros behind them; n may be LANES or more, or below 1. */
 static inline void conv_load(vec *v, const real *from, int n) {
-    if (n >= LANES) {
-        vec_load_reals(v, from);
-        return;
-    }
-    real some[LANES] = {0};
-    for (int i = 0; i < n; i++) {
-        some[i] = from[i];
-    }
-    vec_load_reals(v, some);
+    vec_load_reals_n(v, from, n < 1 ? 0 : body_least(LANES, (size_t)n));
 }
 
 static inline int conv_least(int a, int b) {

@@ -2,7 +2,7 @@
  * numbers are broadcast and N vectors loaded for R * N multiply-adds. R and N are constants in each copy, so that the compiler unrolls their loops. */
 #include "kernels/body/conv_nhwc.h"
 
-/* What the stores below leave: activations that need a call, panels that are not full, elems that are not reals. */
+/* What the stores below leave: activations that need a call, elems that are not reals. */
 static void store_any(const struct nhwc_tile *t, real *sums, int rows, int width) {
     for (int r = 0; r < rows; r++) {
         real *sum = sums + r * width;
@@ -23,11 +23,12 @@ static void store_any(const struct nhwc_tile *t, real *sums, int rows, int width
     }
 }
 
-INLINE void store(const int R, const int N, const struct nhwc_tile *t, const vec *sum) {
+/* tail: channels in a pixel's last vector; a constant where it is full. */
+INLINE void store(const int R, const int N, const struct nhwc_tile *t, const vec *sum, size_t tail) {
     const vec_int zeros = {0}, negative = t->activation == ACT_RELU ? ~zeros : zeros;
     UNROLL for (int i = 0; i < R * N; i++) {
         vec s = (vec)((vec_int)sum[i] & ~((sum[i] < 0) & negative));
-        vec_store(t->y + t->pixels[i / N].y + i % N * LANES, &s);
+        vec_store_n(t->y + t->pixels[i / N].y + i % N * LANES, &s, i % N == N - 1 ? tail : LANES);
     }
 }
 
@@ -42,11 +43,13 @@ INLINE void store_added(const int R, const int N, const struct nhwc_tile *t, con
 }
 
 INLINE void finish(const int R, const int N, const struct nhwc_tile *t, const vec *sum) {
-    int plain = t->last && t->columns == N * LANES && sizeof(elem) == sizeof(real);
-    if (plain && t->add) {
+    int is_full = t->columns == N * LANES, is_clipped = t->activation == ACT_LINEAR || t->activation == ACT_RELU;
+    if (t->last && sizeof(elem) == sizeof(real) && t->add && is_full) {
         store_added(R, N, t, sum);
-    } else if (plain && (t->activation == ACT_LINEAR || t->activation == ACT_RELU)) {
-        store(R, N, t, sum);
+    } else if (t->last && sizeof(elem) == sizeof(real) && !t->add && is_clipped && is_full) {
+        store(R, N, t, sum, LANES);
+    } else if (t->last && sizeof(elem) == sizeof(real) && !t->add && is_clipped) {
+        store(R, N, t, sum, (size_t)(t->columns - (N - 1) * LANES));
     } else {
         real all[CONV_SUMS * LANES], *to = t->last ? all : t->partial;
         UNROLL for (int i = 0; i < R * N; i++) {
