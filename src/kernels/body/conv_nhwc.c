@@ -178,7 +178,7 @@ static void panel_run(const struct part *part, int panel) {
     if (p->bias != NULL) {
         memcpy(bias, p->bias + channel, (size_t)t.columns * sizeof *bias);
     }
-    int tiles = conv_parts(part->pixels, NHWC_R), blocks = conv_most(1, part->blocks);
+    int tiles = conv_parts(part->pixels, vectors == 1 ? NHWC_THIN : NHWC_R), blocks = conv_most(1, part->blocks);
     for (int b = 0; b < blocks; b++) {
         t.first = b == 0, t.last = b == blocks - 1;
         t.runs = part->place.runs + (part->blocks > 0 ? part->place.blocks[b] : 0);

@@ -5,8 +5,8 @@
 
 #include "kernels/body/conv_shapes.h"
 
-/* A tile: NHWC_R rows (pixels, or channels of dy) by NHWC_N vectors of neighbouring channels. */
-enum { NHWC_R = CONV_TILE_R, NHWC_N = CONV_TILE_N };
+/* A tile: NHWC_R rows (pixels, or channels of dy) by NHWC_N vectors of neighbouring channels, or NHWC_THIN rows by one. */
+enum { NHWC_R = CONV_TILE_R, NHWC_N = CONV_TILE_N, NHWC_THIN = CONV_THIN_R };
 
 /* Channels of one group, cut into panels of up to NHWC_N vectors; the last vector is filled up with zeros. */
 struct panels { int channels, vectors, count; };
@@ -41,7 +41,7 @@ struct nhwc_tile {
     elem *y;
 };
 typedef void nhwc_tile_work(const struct nhwc_tile *t);
-extern nhwc_tile_work *const K(nhwc_tiles)[NHWC_R][NHWC_N];
+extern nhwc_tile_work *const K(nhwc_tiles)[NHWC_THIN][NHWC_N];
 
 /* `count` places: x advances by x_step places each, dy by one. */
 struct stretch { int x, dy, count; };

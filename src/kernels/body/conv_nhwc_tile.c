@@ -78,7 +78,7 @@ INLINE void tile(const int R, const int N, const struct nhwc_tile *t) {
     }
     for (int i = 0; i < t->run_count; i++) {
         const struct run *run = &t->runs[i];
-        const real *w = t->w + run->w * (N * LANES), *x[NHWC_R];
+        const real *w = t->w + run->w * (N * LANES), *x[NHWC_THIN];
         UNROLL for (int r = 0; r < R; r++) {
             x[r] = t->x + t->pixels[r].x + run->x;
         }
@@ -126,15 +126,17 @@ INLINE void gradient(const int M, const int N, const struct nhwc_sums *s) {
 }
 
 /* One copy of each shape, and the tables of them. */
-#define TILE(r, n) \
-    static void tile_##r##_##n(const struct nhwc_tile *t) { tile(r, n, t); } \
-    static void gradient_##r##_##n(const struct nhwc_sums *s) { gradient(r, n, s); }
+#define TILE(r, n) static void tile_##r##_##n(const struct nhwc_tile *t) { tile(r, n, t); }
+#define GRADIENT(r, n) static void gradient_##r##_##n(const struct nhwc_sums *s) { gradient(r, n, s); }
 #define TILE_NAME(r, n) tile_##r##_##n,
 #define GRADIENT_NAME(r, n) gradient_##r##_##n,
 
 #define DEFINE(upto, r) upto(TILE, r)
+#define DEFINE_GRADIENT(upto, r) upto(GRADIENT, r)
 #define TILE_ROW(upto, r) {upto(TILE_NAME, r)},
 #define GRADIENT_ROW(upto, r) {upto(GRADIENT_NAME, r)},
 CONV_EACH_ROW(DEFINE)
-nhwc_tile_work *const K(nhwc_tiles)[NHWC_R][NHWC_N] = {CONV_EACH_ROW(TILE_ROW)};
+CONV_EACH_THIN(DEFINE)
+CONV_EACH_ROW(DEFINE_GRADIENT)
+nhwc_tile_work *const K(nhwc_tiles)[NHWC_THIN][NHWC_N] = {CONV_EACH_ROW(TILE_ROW) CONV_EACH_THIN(TILE_ROW)};
 nhwc_sums_work *const K(nhwc_gradients)[NHWC_R][NHWC_N] = {CONV_EACH_ROW(GRADIENT_ROW)};

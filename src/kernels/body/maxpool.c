@@ -30,7 +30,7 @@ INLINE void store_index(uint16_t *to, const vec_int *at, size_t n) {
     }
 }
 
-/* `pixels` outputs whose windows lie inside the input, inner >= LANES; x is the first window's corner. With constant sizes the window's loops
+/* `pixels` outputs whose windows lie inside the input; x is the first window's corner. With constant sizes the window's loops
  * disappear. */
 INLINE void max_run(const struct pool *p, int size_h, int size_w, const elem *x, size_t pixels, elem *y, uint16_t *index) {
     size_t inner = p->inner, line = pool_at(p, 1, 0);
@@ -81,9 +81,17 @@ static void max_cut(const struct pool *p, const struct window *w, int origin, co
     }
 }
 
+/* The pixels of row oh that max_run may take. With fewer channels than a vector has lanes it reads and writes into the pixels behind: the last ones
+ * are left out, so that what is read is there, and what was written too far is overwritten. */
+static struct span whole_run(const struct pool *p, int oh) {
+    struct span run = pool_run(p, oh);
+    run.end -= p->inner < LANES ? (int)((LANES - 1) / p->inner) : 0;
+    return run;
+}
+
 static void max_row(const struct pool *p, const elem *plane, int oh, elem *y, uint16_t *index) {
     size_t inner = p->inner;
-    struct span run = inner < LANES ? (struct span){0, 0} : pool_run(p, oh);
+    struct span run = whole_run(p, oh);
     for (int ow = 0; ow < p->ow; ow++) {
         size_t pixel = (size_t)ow * inner;
         if (ow == run.first && run.end > run.first) {
