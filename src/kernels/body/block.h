@@ -6,13 +6,17 @@
 #include "kernels/body/body.h"
 
 #if defined(ISA_avx512)
-enum { BLOCK_ROWS = 12, BLOCK_VECS = 2 };
+#define BLOCK_ROWS 12
+enum { BLOCK_VECS = 2 };
 #elif defined(ISA_avx2)
-enum { BLOCK_ROWS = 6, BLOCK_VECS = 2 };
+#define BLOCK_ROWS 6
+enum { BLOCK_VECS = 2 };
 #elif defined(ELEM_f64)
-enum { BLOCK_ROWS = 2, BLOCK_VECS = 1 };
+#define BLOCK_ROWS 2
+enum { BLOCK_VECS = 1 };
 #else
-enum { BLOCK_ROWS = 4, BLOCK_VECS = 1 };
+#define BLOCK_ROWS 4
+enum { BLOCK_VECS = 1 };
 #endif
 
 #endif

@@ -54,32 +54,25 @@ INLINE void multiply(const struct cell_product *p, const struct part *part, size
     }
 }
 
-static void multiply_block(const struct cell_product *p, const struct part *part) {
-    multiply(p, part, CELL_ROWS, 1);
-}
+/* A copy for each height, since sums must be registers. */
+typedef void block_work(const struct cell_product *p, const struct part *part);
+#define BLOCK(n) static void multiply_##n(const struct cell_product *p, const struct part *part) { multiply(p, part, n, 1); }
+#define NAME(n) multiply_##n,
+#define UPTO_2(what) what(1) what(2)
+#define UPTO_4(what) UPTO_2(what) what(3) what(4)
+#define UPTO_6(what) UPTO_4(what) what(5) what(6)
+#define UPTO_12(what) UPTO_6(what) what(7) what(8) what(9) what(10) what(11) what(12)
+#define UPTO_(rows) UPTO_##rows
+#define UPTO(rows) UPTO_(rows)
+UPTO(BLOCK_ROWS)(BLOCK)
+static block_work *const blocks[CELL_ROWS] = {UPTO(BLOCK_ROWS)(NAME)};
 
-#if !defined(ELEM_f64)
-static void multiply_four(const struct cell_product *p, const struct part *part) {
-    multiply(p, part, 4, 1);
-}
-#endif
-
-static void multiply_two(const struct cell_product *p, const struct part *part) {
-    multiply(p, part, 2, 1);
-}
-
-/* All rows but the last of an odd number, with a part of one panel. */
+/* All rows with a part of one panel, in blocks of about the same height. */
 static void multiply_rows(const struct cell_product *p, struct part *part) {
-    for (part->row = 0; part->row + CELL_ROWS <= p->rows; part->row += CELL_ROWS) {
-        multiply_block(p, part);
-    }
-#if !defined(ELEM_f64)
-    for (; part->row + 4 <= p->rows; part->row += 4) {
-        multiply_four(p, part);
-    }
-#endif
-    for (; part->row + 2 <= p->rows; part->row += 2) {
-        multiply_two(p, part);
+    int count = (int)((p->rows + CELL_ROWS - 1) / CELL_ROWS);
+    for (int i = 0; i < count; i++) {
+        part->row = body_begin(p->rows, i, count);
+        blocks[body_begin(p->rows, i + 1, count) - part->row - 1](p, part);
     }
 }
 
@@ -90,8 +83,8 @@ static void multiply_panel(const struct cell_product *p, size_t panel) {
     }
 }
 
-static void multiply_one(const struct cell_product *p, size_t row) {
-    struct part part = {.row = row, .depth = p->depth, .add = p->add};
+static void multiply_one(const struct cell_product *p) {
+    struct part part = {.depth = p->depth, .add = p->add};
     switch (p->panels) {
     case 4:
         multiply(p, &part, 1, 4);
@@ -108,11 +101,12 @@ static void multiply_one(const struct cell_product *p, size_t row) {
 }
 
 void K(cell_multiply)(const struct cell_product *p) {
-    for (size_t panel = 0; panel < p->panels && p->rows > 1; panel++) {
-        multiply_panel(p, panel);
+    if (p->rows == 1) {
+        multiply_one(p);
+        return;
     }
-    if (p->rows % 2 == 1) {
-        multiply_one(p, p->rows - 1);
+    for (size_t panel = 0; panel < p->panels; panel++) {
+        multiply_panel(p, panel);
     }
 }
 

@@ -8,15 +8,11 @@
 
 #include "kernels/body/cells.h"
 
-/* Blocks of CELL_ROWS samples from which on a batch is cut by samples. */
-enum { BLOCKS = 4, PARTS = 16, LINE = 64 };
-
-static size_t blocks_of(size_t batch) {
-    return (batch + CELL_ROWS - 1) / CELL_ROWS;
-}
+/* Samples up to which a batch is cut by units: three blocks of rows. */
+enum { CUT_BY_UNITS = 3 * CELL_ROWS, PARTS = 16, LINE = 64 };
 
 enum cell_input K(cells_input)(size_t batch) {
-    return blocks_of(batch) >= BLOCKS ? CELL_INPUT_X : CELL_INPUT_READY;
+    return batch > CUT_BY_UNITS ? CELL_INPUT_X : CELL_INPUT_READY;
 }
 
 static struct cell_packed packed_of(const struct cells *c) {
@@ -53,6 +49,7 @@ static const real *input_of(const struct cells *c, size_t t, size_t row) {
     return id >= 0 && (double)id < (double)c->inputs ? (const real *)c->packed + (size_t)id * n : NULL;
 }
 
+/* Of sample `row`; the input's products and whether it has ended are set by part_input. */
 static struct cell_part part_of(const struct cells *c, size_t i, size_t panel, size_t row) {
     size_t t = step_of(c, i), n = c->hidden, first = panel * CELL_UNITS, one = row * n + first, state = c->batch * n;
     size_t here = (t * state + one) * sizeof(real), reverse = c->reverse ? 1 : 0, before = here + reverse * state * sizeof(real),
@@ -60,16 +57,12 @@ static struct cell_part part_of(const struct cells *c, size_t i, size_t panel, s
     size_t gates = ((t * c->batch + row) * cell_gates(c->kind) * n + first) * sizeof(real);
     size_t out = ((c->last ? 0 : t * c->out_step) + row * c->out_stride + first) * sizeof(elem);
     int puts_out = !c->last || i == c->steps - 1;
-    float symbol = c->symbols == NULL ? 0 : c->symbols[t * c->batch + row];
-    const real *input = input_of(c, t, row);
     return (struct cell_part){
         .kind = c->kind,
         .n = body_least(CELL_UNITS, n - first),
         .stride = n,
-        .ended = symbol <= SYMBOL_PADDING && symbol >= SYMBOL_PADDING,
         .hold = c->last,
         .has_fourth = c->input == CELL_INPUT_X,
-        .input = at(input, first * sizeof(real)),
         .gates = at(c->gates, gates),
         .extra = at(c->extra, here),
         .h_before = at(c->h, before),
@@ -85,13 +78,35 @@ static struct cell_part part_of(const struct cells *c, size_t i, size_t panel, s
     };
 }
 
+static void part_input(struct cell_part *p, const struct cells *c, size_t i, size_t panel, size_t row) {
+    size_t t = step_of(c, i);
+    float symbol = c->symbols == NULL ? 0 : c->symbols[t * c->batch + row];
+    p->ended = symbol <= SYMBOL_PADDING && symbol >= SYMBOL_PADDING;
+    p->input = at(input_of(c, t, row), panel * CELL_UNITS * sizeof(real));
+}
+
+/* The same units of the next sample. */
+static void part_next(struct cell_part *p, const struct cells *c) {
+    size_t state = c->hidden * sizeof(real), gates = cell_gates(c->kind) * state, out = c->out_stride * sizeof(elem);
+    p->gates = at(p->gates, gates);
+    p->extra = at(p->extra, state);
+    p->h_before = at(p->h_before, state);
+    p->c_before = at(p->c_before, state);
+    p->h = at(p->h, state);
+    p->c = at(p->c, state);
+    p->out = at(p->out, out);
+    p->dout = at(p->dout, out);
+    p->dh = at(p->dh, state);
+    p->dc = at(p->dc, state);
+}
+
 /* What the gates of these samples will touch, asked for before the product that comes first: rows lie too far apart for
- * any prefetcher. A block of units fills a line or two. */
+ * any prefetcher. A block of units fills a line or two. Without gates there is little to ask for. */
 static void ask_for(const struct cells *c, size_t i, size_t panel, size_t row, size_t rows) {
-    for (size_t r = 0; r < rows; r++) {
-        struct cell_part part = part_of(c, i, panel, row + r);
+    struct cell_part part = part_of(c, i, panel, row);
+    for (size_t r = 0; r < rows && c->gates != NULL; r++, part_next(&part, c)) {
         const void *others[] = {part.c_before, part.c, part.dout};
-        for (size_t gate = 0; gate < cell_gates(c->kind) && part.gates != NULL; gate++) {
+        for (size_t gate = 0; gate < cell_gates(c->kind); gate++) {
             __builtin_prefetch(part.gates + gate * part.stride, 1);
         }
         for (size_t k = 0; k < sizeof others / sizeof *others; k++) {
@@ -151,8 +166,9 @@ static void forward_part(const struct cells *c, size_t i, size_t panel, size_t r
         products_with_input(c, t, panel, row, rows, sums);
     }
     products_with_state(c, t + (c->reverse ? 1 : 0), panel, row, rows, sums);
-    for (size_t r = 0; r < rows; r++) {
-        struct cell_part part = part_of(c, i, panel, row + r);
+    struct cell_part part = part_of(c, i, panel, row);
+    for (size_t r = 0; r < rows; r++, part_next(&part, c)) {
+        part_input(&part, c, i, panel, row + r);
         part.products = sums + r * CELL_GATES * CELL_UNITS;
         K(cell_forward)(&part);
     }
@@ -187,8 +203,9 @@ static void backward_part(const struct cells *c, size_t i, size_t panel, size_t 
     if (!is_end) {
         products_back(c, i, panel, row, rows, sums);
     }
-    for (size_t r = 0; r < rows; r++) {
-        struct cell_part part = part_of(c, i, panel, row + r);
+    struct cell_part part = part_of(c, i, panel, row);
+    for (size_t r = 0; r < rows; r++, part_next(&part, c)) {
+        part_input(&part, c, i, panel, row + r);
         part.products = is_end ? NULL : sums + r * CELL_UNITS;
         if (is_end) {
             memset(part.dh, 0, part.n * sizeof(real));
@@ -200,17 +217,16 @@ static void backward_part(const struct cells *c, size_t i, size_t panel, size_t 
 
 /* ---- the walk ---- */
 
-/* A panel of a step, over blocks of samples, in spans of about the same length. */
+/* A panel of a step, over some samples, in spans of about the same length. */
 static void walk_panel(const struct walk *w, size_t i, size_t panel, size_t begin, size_t end) {
-    int spans = (int)((end - begin + CELL_SPAN / CELL_ROWS - 1) / (CELL_SPAN / CELL_ROWS));
+    int spans = (int)((end - begin + CELL_SPAN - 1) / CELL_SPAN);
     for (int s = 0; s < spans; s++) {
-        size_t row = (begin + body_begin(end - begin, s, spans)) * CELL_ROWS;
-        size_t behind = (begin + body_begin(end - begin, s + 1, spans)) * CELL_ROWS;
-        w->part(w->c, i, panel, row, body_least(behind, w->c->batch) - row);
+        size_t row = begin + body_begin(end - begin, s, spans);
+        w->part(w->c, i, panel, row, begin + body_begin(end - begin, s + 1, spans) - row);
     }
 }
 
-/* Units are blocks of samples: all steps. */
+/* Units are samples: all steps. */
 static void walk_samples(void *job, size_t begin, size_t end) {
     const struct walk *w = job;
     size_t steps = w->c->steps, panels = cell_panels(w->c->hidden);
@@ -245,11 +261,11 @@ static int take(struct step *s, int thread) {
 static void step_piece(void *arg, int piece, int thread) {
     struct step *s = arg;
     const struct walk *w = s->w;
-    size_t panels = cell_panels(w->c->hidden), blocks = blocks_of(w->c->batch);
+    size_t panels = cell_panels(w->c->hidden);
     piece = take(s, thread);
     size_t begin = body_begin(panels, piece, w->pieces), end = body_begin(panels, piece + 1, w->pieces);
     for (size_t p = begin; p < end; p++) {
-        walk_panel(w, s->i, s->turn ? begin + end - 1 - p : p, 0, blocks);
+        walk_panel(w, s->i, s->turn ? begin + end - 1 - p : p, 0, w->c->batch);
     }
 }
 
@@ -270,9 +286,8 @@ static void walk_units(struct threads *t, struct walk *w) {
  * are changes no bit. */
 static void walk(struct threads *t, struct walk *w) {
     const struct cells *c = w->c;
-    size_t blocks = blocks_of(c->batch), team = (size_t)threads_count(t);
-    if (blocks >= BLOCKS) {
-        struct body_split s = {walk_samples, w, blocks, (int)body_least(blocks, team)};
+    if (c->batch > CUT_BY_UNITS) {
+        struct body_split s = {walk_samples, w, c->batch, (int)body_least((c->batch + CELL_ROWS - 1) / CELL_ROWS, (size_t)threads_count(t))};
         threads_run(t, s.pieces, body_split_piece, &s);
         return;
     }

@@ -25,20 +25,38 @@ static real row_max(const elem *x, size_t n) {
     return most;
 }
 
-/* Sum of exp((x - most) * inverse). */
-static double row_sum(const elem *x, size_t n, real most, real inverse) {
-    double sum = 0;
-    for (size_t i = 0; i < n; i += LANES) {
-        size_t m = body_least(LANES, n - i);
-        real e[LANES];
-        for (size_t l = 0; l < m; l++) {
-            e[l] = real_exp((LOAD(x, i + l) - most) * inverse);
-        }
-        for (size_t l = 0; l < m; l++) {
-            sum += (double)e[l];
-        }
+/* exp((x - most) * inverse) of n <= LANES; vector code where n is a constant. */
+INLINE void powers(const elem *x, size_t n, real most, real inverse, real *e) {
+    for (size_t l = 0; l < n; l++) {
+        e[l] = real_exp((LOAD(x, l) - most) * inverse);
+    }
+}
+
+INLINE double add_powers(double sum, const elem *x, size_t n, real most, real inverse) {
+    real e[LANES];
+    powers(x, n, most, inverse, e);
+    for (size_t l = 0; l < n; l++) {
+        sum += (double)e[l];
     }
     return sum;
+}
+
+static double row_sum(const elem *x, size_t n, real most, real inverse) {
+    double sum = 0;
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        sum = add_powers(sum, x + i, LANES, most, inverse);
+    }
+    return add_powers(sum, x + i, n - i, most, inverse);
+}
+
+/* y may be x: through an array of its own, so that it can be vector code. */
+INLINE void put_powers(const elem *x, size_t n, real most, real inverse, real factor, elem *y) {
+    real e[LANES];
+    powers(x, n, most, inverse, e);
+    for (size_t l = 0; l < n; l++) {
+        STORE(y, l, e[l] * factor);
+    }
 }
 
 static void softmax_range(void *job, size_t begin, size_t end) {
@@ -47,9 +65,11 @@ static void softmax_range(void *job, size_t begin, size_t end) {
         const elem *x = j->x + r * j->classes;
         elem *y = j->to + r * j->classes;
         real most = row_max(x, j->classes), factor = (real)(1 / row_sum(x, j->classes, most, j->inverse));
-        for (size_t i = 0; i < j->classes; i++) {
-            STORE(y, i, real_exp((LOAD(x, i) - most) * j->inverse) * factor);
+        size_t i = 0;
+        for (; i + LANES <= j->classes; i += LANES) {
+            put_powers(x + i, LANES, most, j->inverse, factor, y + i);
         }
+        put_powers(x + i, j->classes - i, most, j->inverse, factor, y + i);
     }
 }
 
