@@ -47,24 +47,32 @@ INLINE void plain_units(const struct cell_part *p, size_t j, size_t n, vec *h) {
     }
 }
 
-/* Gates i, f, g, o: c = f c' + i g; h = o tanh(c). The gates' values stay for the way back. */
-INLINE void lstm_units(const struct cell_part *p, size_t j, size_t n, vec *h) {
-    vec gate[4], before, c;
+/* Gates i, f, g, o: c = f c' + i g; h = o tanh(c). The gates' values stay for the way back. Two vectors at once, since
+ * each of these functions is a chain of operations that wait for one another. */
+INLINE void lstm_units(const struct cell_part *p, size_t j, size_t n, size_t vecs, vec *h) {
+    vec gate[4][2], c[2];
     UNROLL
-    for (size_t i = 0; i < 4; i++) {
-        with_both(p, i, j, n, &gate[i]);
-        if (i == 2) {
-            vec_tanh(&gate[i]);
+    for (size_t i = 0; i < 4 * vecs; i++) {
+        vec *value = &gate[i / vecs][i % vecs];
+        with_both(p, i / vecs, j + i % vecs * LANES, n, value);
+        if (i / vecs == 2) {
+            vec_tanh(value);
         } else {
-            vec_logistic(&gate[i]);
+            vec_logistic(value);
         }
-        put_gate(p, i, j, n, &gate[i]);
+        put_gate(p, i / vecs, j + i % vecs * LANES, n, value);
     }
-    vec_load_reals_n(&before, p->c_before + j, n);
-    c = gate[1] * before + gate[0] * gate[2];
-    vec_store_reals_n(p->c + j, &c, n);
-    vec_tanh(&c);
-    *h = gate[3] * c;
+    UNROLL
+    for (size_t v = 0; v < vecs; v++) {
+        vec_load_reals_n(&c[v], p->c_before + j + v * LANES, n);
+        c[v] = gate[1][v] * c[v] + gate[0][v] * gate[2][v];
+        vec_store_reals_n(p->c + j + v * LANES, &c[v], n);
+    }
+    UNROLL
+    for (size_t v = 0; v < vecs; v++) {
+        vec_tanh(&c[v]);
+        h[v] = gate[3][v] * c[v];
+    }
 }
 
 /* Gates r, z, n: n = tanh(Wx + b + r (W'h' + b')); h = (1 - z) n + z h'. extra keeps W'h' + b'. */
@@ -93,18 +101,25 @@ INLINE void gru_units(const struct cell_part *p, size_t j, size_t n, vec *h) {
     *h = (1 - keep) * new + keep * before;
 }
 
-INLINE void units(const struct cell_part *p, size_t j, size_t n) {
-    vec h;
+/* vecs vectors from unit j on, of n units each. */
+INLINE void units(const struct cell_part *p, size_t j, size_t n, size_t vecs) {
+    vec h[2];
     if (p->kind == CELL_LSTM) {
-        lstm_units(p, j, n, &h);
+        lstm_units(p, j, n, vecs, h);
     } else if (p->kind == CELL_GRU) {
-        gru_units(p, j, n, &h);
+        for (size_t v = 0; v < vecs; v++) {
+            gru_units(p, j + v * LANES, n, &h[v]);
+        }
     } else {
-        plain_units(p, j, n, &h);
+        for (size_t v = 0; v < vecs; v++) {
+            plain_units(p, j + v * LANES, n, &h[v]);
+        }
     }
-    vec_store_reals_n(p->h + j, &h, n);
-    if (p->out != NULL) {
-        vec_store_n(p->out + j, &h, n);
+    for (size_t v = 0; v < vecs; v++) {
+        vec_store_reals_n(p->h + j + v * LANES, &h[v], n);
+        if (p->out != NULL) {
+            vec_store_n(p->out + j + v * LANES, &h[v], n);
+        }
     }
 }
 
@@ -140,11 +155,15 @@ void K(cell_forward)(const struct cell_part *p) {
         pass_by(p);
         return;
     }
-    for (size_t j = 0; j < p->n; j += LANES) {
+    size_t j = 0;
+    for (; j + 2 * LANES <= p->n; j += 2 * LANES) {
+        units(p, j, LANES, 2);
+    }
+    for (; j < p->n; j += LANES) {
         if (p->n - j >= LANES) {
-            units(p, j, LANES);
+            units(p, j, LANES, 1);
         } else {
-            units(p, j, p->n - j);
+            units(p, j, p->n - j, 1);
         }
     }
 }
