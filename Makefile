@@ -34,6 +34,7 @@ FLAGS_vnni   := $(FLAGS_avx512) -mavx512vnni -DISA_avx512=1
 OWN_BF16     := $(FLAGS_avx512) -mavx512bf16 -DISA_avx512=1
 FLAGS_bf16   := $(OWN_BF16) -DPRODUCTS=bf16
 FLAGS_amx    := $(OWN_BF16) -mamx-tile -mamx-bf16 -DPRODUCTS=amx
+FLAGS_rounded := $(OWN_BF16) -DROUNDED=1
 else
 ISAS := base
 endif
@@ -54,6 +55,11 @@ ISA_OF_bf16 := avx512
 ISA_OF_amx  := avx512
 ifneq (,$(filter avx512,$(ISAS)))
 KERNELS += $(foreach p,bf16 amx,$(patsubst %,$(OUT)/kernels/$(p)-bf16/bf16/%.o,$(OWN_FILES) product_$(p) peak_$(p) table))
+endif
+# Products of reals rounded to bfloat16: recurrent cells and matrix products of both.
+ROUNDED := recurrent cells_pack cells_unit gemm_few bf16/cells_product bf16/gemm bf16/rounded
+ifneq (,$(filter avx512,$(ISAS)))
+KERNELS += $(ROUNDED:%=$(OUT)/kernels/rounded-bf16/%.o)
 endif
 LIBRARY := $(filter-out $(OUT)/main.o,$(OBJECTS)) $(KERNELS)
 
@@ -80,6 +86,7 @@ endef
 $(eval $(call kernel_rule,vnni,f32))
 $(eval $(call kernel_rule,bf16,bf16))
 $(eval $(call kernel_rule,amx,bf16))
+$(eval $(call kernel_rule,rounded,bf16))
 $(foreach e,$(ELEMS),$(eval $(call kernel_rule,$(word 1,$(subst -, ,$(e))),$(word 2,$(subst -, ,$(e))))))
 
 # For the tests: the convolutions' AVX-512 shapes as AVX2 code, so that they are tested where there is no AVX-512; VNNI's and AVX512-BF16's instructions in C;
@@ -96,6 +103,9 @@ ISA_OF_emulatedbf16 := emulated
 # But this instruction takes 15 operations in C, over the whole grid of shapes.
 $(OUT)/kernels/emulatedbf16-bf16/bf16/product_bf16.o: FLAGS_emulatedbf16 += -O1
 $(eval $(call kernel_rule,emulatedbf16,bf16))
+FLAGS_emulatedrounded := $(FLAGS_emulated) -DROUNDED=1
+$(OUT)/kernels/emulatedrounded-bf16/bf16/rounded.o: FLAGS_emulatedrounded += -O1
+$(eval $(call kernel_rule,emulatedrounded,bf16))
 FLAGS_trappedamx := $(FLAGS_emulated) -mamx-tile -mamx-bf16 -DISA_amx=1 -DPRODUCTS=trappedamx
 ISA_OF_trappedamx := emulated
 $(eval $(call kernel_rule,trappedamx,bf16))
@@ -104,6 +114,7 @@ EMULATED += $(foreach e,f32 bf16,$(patsubst src/kernels/body/%.c,$(OUT)/kernels/
 	$(filter src/kernels/body/conv_lanes% src/kernels/body/conv_nhwc% src/kernels/body/conv_pointwise.c src/kernels/body/gemm_sums.c src/kernels/body/conv_winograd% src/kernels/body/conv_int8% src/kernels/body/activation.c src/kernels/body/cells% src/kernels/body/recurrent.c,$(BODIES))))
 EMULATED += $(patsubst %,$(OUT)/kernels/emulatedbf16-bf16/bf16/%.o,$(OWN_FILES) product_bf16)
 EMULATED += $(patsubst %,$(OUT)/kernels/trappedamx-bf16/bf16/%.o,$(OWN_FILES) product_amx)
+EMULATED += $(ROUNDED:%=$(OUT)/kernels/emulatedrounded-bf16/%.o)
 endif
 
 # Tests: every tests/unit/test_*.c is a program of its own, linked with everything but main.c.
@@ -113,8 +124,9 @@ $(OUT)/tests/%: tests/unit/%.c $(LIBRARY)
 	$(SAY) "  TEST $@"
 	$(Q)$(CC) $(CPPFLAGS) -Itests/unit $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< $(LIBRARY) $(LDLIBS) -lcmocka
 
-$(OUT)/tests/test_conv $(OUT)/tests/test_int8 $(OUT)/tests/test_cells: $(EMULATED)
-$(OUT)/tests/test_conv $(OUT)/tests/test_int8 $(OUT)/tests/test_cells: LIBRARY += $(EMULATED)
+WITH_EMULATED := $(patsubst %,$(OUT)/tests/%,test_conv test_int8 test_cells test_kernels_conv)
+$(WITH_EMULATED): $(EMULATED)
+$(WITH_EMULATED): LIBRARY += $(EMULATED)
 
 tests: $(TESTS)
 test-unit: $(TESTS)

@@ -1,6 +1,12 @@
 /* The convolutions that read NCHW (the specification, and the one by patches) against the definition in double, and matrix products. */
 #include "kernels_fixture.h"
 
+#if defined(__x86_64__)
+/* Of the tables with products of bfloat16, those written in C. */
+extern __typeof__(*((const struct kernels *)0)->gemm_scratch) gemm_scratch_emulatedrounded_bf16;
+extern __typeof__(*((const struct kernels *)0)->gemm) gemm_emulatedrounded_bf16;
+#endif
+
 struct shape { int n; struct conv c; };
 
 static const struct shape shapes[] = {
@@ -148,6 +154,16 @@ static void test_conv(void **state) {
 
 /* ---- matrix products ---- */
 
+/* Numbers that bfloat16 holds: its products of them are as exact as others. */
+static void *short_numbers(struct bench *b, size_t n, double **copy) {
+    void *p = reals_random(b, n, 1, copy);
+    for (size_t i = 0; i < n; i++) {
+        (*copy)[i] = round((*copy)[i] * 128) / 128;
+        real_set(b->k, p, i, (*copy)[i]);
+    }
+    return p;
+}
+
 static void check_product(struct bench *b, int m, int n, int k, int flags) {
     struct gemm g = {.transpose_a = flags & 1, .transpose_b = flags >> 1 & 1, .add = flags >> 2 & 1, .m = m, .n = n, .k = k};
     size_t rows_a = (size_t)(g.transpose_a ? k : m), rows_b = (size_t)(g.transpose_b ? n : k);
@@ -155,7 +171,7 @@ static void check_product(struct bench *b, int m, int n, int k, int flags) {
     g.ldb = (size_t)(g.transpose_b ? k : n) + 1;
     g.ldc = (size_t)n + 2;
     double *a, *bb, *c;
-    void *pa = reals_random(b, rows_a * g.lda, 1, &a), *pb = reals_random(b, rows_b * g.ldb, 1, &bb), *pc = reals_random(b, (size_t)m * g.ldc, 1, &c);
+    void *pa = short_numbers(b, rows_a * g.lda, &a), *pb = short_numbers(b, rows_b * g.ldb, &bb), *pc = reals_random(b, (size_t)m * g.ldc, 1, &c);
     void *scratch = mem_aligned(b->k->gemm_scratch(&g, threads_count(b->team)));
     for (size_t i = 0; i < (size_t)m; i++) {
         for (size_t j = 0; j < (size_t)n; j++) {
@@ -194,6 +210,13 @@ static void test_gemm(void **state) {
     for (int dtype = 0; dtype <= DTYPE_BF16; dtype++) {
         bench_table(kernels_get(ISA_BASE, 1, (enum dtype)dtype), check_gemm);
     }
+#if defined(__x86_64__)
+    static const struct kernels rounded = {.isa = "emulated products of bfloat16", .dtype = DTYPE_BF16,
+                                           .gemm_scratch = gemm_scratch_emulatedrounded_bf16, .gemm = gemm_emulatedrounded_bf16};
+    if (cpu_can(ISA_AVX2)) {
+        bench_table(&rounded, check_gemm);
+    }
+#endif
 }
 
 int main(void) {

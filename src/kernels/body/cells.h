@@ -1,5 +1,6 @@
-/* What the files of the recurrent cells share: recurrent.c walks over the steps, cells_product.c multiplies with the
- * state, cells_unit.c is the arithmetic of the gates. */
+/* What the files of the recurrent cells share: recurrent.c walks over the steps, cells_pack.c packs the weights,
+ * cells_product.c multiplies with them (bf16/cells_product.c where there are products of bfloat16: then all of these are
+ * compiled with -DROUNDED), cells_unit.c is the arithmetic of the gates. */
 #ifndef DLCLI_KERNELS_BODY_CELLS_H
 #define DLCLI_KERNELS_BODY_CELLS_H
 
@@ -22,17 +23,27 @@ static inline size_t cell_panels(size_t hidden) {
     return (hidden + CELL_UNITS - 1) / CELL_UNITS;
 }
 
-/* What cells_pack makes: a part for the inputs, one for the state, one for the way back; in reals. */
+/* Bytes of `depth` rows of a panel; of bfloat16 (bf16/rounded.h) rows are pairs. */
+static inline size_t cell_panel(size_t depth) {
+#if defined(ROUNDED)
+    return (depth + depth % 2) * CELL_UNITS * sizeof(elem);
+#else
+    return depth * CELL_UNITS * sizeof(real);
+#endif
+}
+
+/* What cells_pack makes: a part for the inputs, one for the state, one for the way back. */
 struct cell_packed {
-    size_t input, state, back, all;     /* where they begin; bytes are whole lines */
+    size_t input, state, back, all;     /* bytes: where they begin, and in all */
 };
 struct cell_packed K(cell_packed)(const struct cell_weights *w);
 
 /* sums (rows x panels x CELL_UNITS, rows `stride` reals apart) = [sums +] a (rows x depth, lda apart) times each of
- * `panels` panels of depth x CELL_UNITS, one behind the other at b. Each sum runs over k from first to last. */
+ * `panels` panels of depth x CELL_UNITS, one behind the other at b, as cells_pack makes them. Each sum runs over k from first to last. */
 struct cell_product {
     size_t rows, panels, depth, lda, stride;
-    const real *a, *b;
+    const real *a;
+    const void *b;
     real *sums;
     int add;
 };

@@ -125,11 +125,11 @@ static void products_with_input(const struct cells *c, size_t t, size_t panel, s
                                    .lda = n,
                                    .stride = CELL_GATES * CELL_UNITS,
                                    .a = (const real *)c->x + (t * c->batch + row) * n,
-                                   .b = (const real *)c->packed + panel * gates * n * CELL_UNITS,
+                                   .b = at(c->packed, panel * gates * cell_panel(n)),
                                    .sums = sums};
     K(cell_multiply)(&product);
     if (c->kind == CELL_GRU) {
-        product.b += 2 * n * CELL_UNITS;
+        product.b = at(product.b, 2 * cell_panel(n));
         product.sums += 3 * CELL_UNITS;
         product.panels = 1;
         K(cell_multiply)(&product);
@@ -144,13 +144,13 @@ static void products_with_state(const struct cells *c, size_t before, size_t pan
                                    .lda = n,
                                    .stride = CELL_GATES * CELL_UNITS,
                                    .a = (const real *)c->h + (before * c->batch + row) * n,
-                                   .b = (const real *)c->packed + packed_of(c).state + panel * gates * n * CELL_UNITS,
+                                   .b = at(c->packed, packed_of(c).state + panel * gates * cell_panel(n)),
                                    .sums = sums,
                                    .add = c->input == CELL_INPUT_X};
     if (product.add && c->kind == CELL_GRU) {
         product.panels = 2;
         K(cell_multiply)(&product);
-        product.b += 2 * n * CELL_UNITS;
+        product.b = at(product.b, 2 * cell_panel(n));
         product.sums += 2 * CELL_UNITS;
         product.panels = 1;
         product.add = 0;
@@ -184,11 +184,11 @@ static void products_back(const struct cells *c, size_t i, size_t panel, size_t 
                                    .lda = gates * n,
                                    .stride = CELL_UNITS,
                                    .a = (const real *)c->gates + sample * gates * n,
-                                   .b = (const real *)c->packed + packed_of(c).back + panel * gates * n * CELL_UNITS,
+                                   .b = at(c->packed, packed_of(c).back + panel * cell_panel(gates * n)),
                                    .sums = sums};
     K(cell_multiply)(&product);
     if (c->kind == CELL_GRU) {
-        product.b += product.depth * CELL_UNITS;
+        product.b = at(product.b, cell_panel(product.depth));
         product.a = (const real *)c->extra + sample * n;
         product.lda = product.depth = n;
         product.add = 1;

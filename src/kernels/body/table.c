@@ -15,9 +15,9 @@ static const struct conv_kernel *const ways[] = {
     NULL,
 };
 
-const struct kernels K(kernels) = TABLE(ISA, ways, K(gemm), K(peak), 0);
+const struct kernels K(kernels) = TABLE(ISA, K, ways, K(gemm), K(peak), 0);
 
 #if defined(ISA_base)
 static const struct conv_kernel *const ref_ways[] = {&K(conv_ref), NULL};
-const struct kernels K(kernels_ref) = TABLE(ISA, ref_ways, K(gemm_plain), K(peak), 0);
+const struct kernels K(kernels_ref) = TABLE(ISA, K, ref_ways, K(gemm_plain), K(peak), 0);
 #endif

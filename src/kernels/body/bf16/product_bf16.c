@@ -1,47 +1,7 @@
 /* Products of bfloat16 by AVX512-BF16: vdpbf16ps adds the products of 16 pairs of numbers to 16 sums. A tile of up to R x N vectors keeps its sums in
  * registers: of each pair of depth, R are broadcast and N vectors loaded for R * N dot products. */
 #include "kernels/body/bf16/bf16.h"
-#if defined(__AVX512BF16__)
-#include <immintrin.h>
-#else
-#include <float.h>
-#endif
-
-typedef uint32_t word_at __attribute__((may_alias));
-
-#if !defined(__AVX512BF16__)
-/* What the tests run where there is no such instruction: what it does, numbers too small to be normal taken for zeros and all. A product of two bfloat16
- * is exact in a float, so that it makes no difference whether it is rounded before it is added. */
-static inline void flush(vec *v) {
-    vec_int sign = (vec_int)*v & INT32_MIN;
-    vec size = (vec)((vec_int)*v & INT32_MAX);
-    vec_int small = size < FLT_MIN;
-    *v = (vec)(((vec_int)*v & ~small) | (sign & small));
-}
-
-static inline void fused(vec *sum, const vec_word *a, const vec_word *b) {
-    vec x = (vec)*a, y = (vec)*b;
-    flush(&x), flush(&y);
-    *sum += x * y;
-    flush(sum);
-}
-#endif
-
-/* sum += the pair x, the same in all lanes, times w's: its upper numbers first. */
-INLINE void dot(vec *sum, uint32_t x, const vec_word *w) {
-#if defined(__AVX512BF16__)
-    *sum = (vec)_mm512_dpbf16_ps((__m512)*sum, (__m512bh)_mm512_set1_epi32((int)x), (__m512bh)*w);
-#else
-    vec_word pair = x - (vec_word){0};
-    vec_word pair_low = pair << 16, pair_high = pair & 0xffff0000u, w_low = *w << 16, w_high = *w & 0xffff0000u;
-    fused(sum, &pair_high, &w_high);
-    fused(sum, &pair_low, &w_low);
-#endif
-}
-
-INLINE void load_words(vec_word *v, const word_at *from) {
-    memcpy(v, from, sizeof *v);
-}
+#include "kernels/body/bf16/dot.h"
 
 INLINE void tile(const int R, const int N, const struct bf16_block *b, const struct bf16_strip *strip, real *partial) {
     vec sum[CONV_SUMS];

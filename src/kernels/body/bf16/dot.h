@@ -1,0 +1,48 @@
+/* A dot product of pairs of bfloat16 in each 32-bit lane: AVX512-BF16's vdpbf16ps, or what it does written in C. */
+#ifndef DLCLI_KERNELS_BODY_BF16_DOT_H
+#define DLCLI_KERNELS_BODY_BF16_DOT_H
+
+#include "kernels/body/body.h"
+#if defined(__AVX512BF16__)
+#include <immintrin.h>
+#else
+#include <float.h>
+#endif
+
+typedef uint32_t word_at __attribute__((may_alias));
+
+#if !defined(__AVX512BF16__)
+/* What the tests run where there is no such instruction: what it does, numbers too small to be normal taken for zeros and all. A product of two bfloat16
+ * is exact in a float, so that it makes no difference whether it is rounded before it is added. */
+static inline void flush(vec *v) {
+    vec_int sign = (vec_int)*v & INT32_MIN;
+    vec size = (vec)((vec_int)*v & INT32_MAX);
+    vec_int small = size < FLT_MIN;
+    *v = (vec)(((vec_int)*v & ~small) | (sign & small));
+}
+
+static inline void fused(vec *sum, const vec_word *a, const vec_word *b) {
+    vec x = (vec)*a, y = (vec)*b;
+    flush(&x), flush(&y);
+    *sum += x * y;
+    flush(sum);
+}
+#endif
+
+/* sum += the pair x, the same in all lanes, times w's: its upper numbers first. */
+INLINE void dot(vec *sum, uint32_t x, const vec_word *w) {
+#if defined(__AVX512BF16__)
+    *sum = (vec)_mm512_dpbf16_ps((__m512)*sum, (__m512bh)_mm512_set1_epi32((int)x), (__m512bh)*w);
+#else
+    vec_word pair = x - (vec_word){0};
+    vec_word pair_low = pair << 16, pair_high = pair & 0xffff0000u, w_low = *w << 16, w_high = *w & 0xffff0000u;
+    fused(sum, &pair_high, &w_high);
+    fused(sum, &pair_low, &w_low);
+#endif
+}
+
+INLINE void load_words(vec_word *v, const word_at *from) {
+    memcpy(v, from, sizeof *v);
+}
+
+#endif

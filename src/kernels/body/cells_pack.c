@@ -1,0 +1,95 @@
+/* The recurrent cells' weights, packed once for all steps: in panels of CELL_UNITS units, as the products read them. */
+#include "kernels/body/cells.h"
+
+struct packing {
+    const real *weight;
+    char *to;
+    size_t gates, hidden, depth;
+};
+
+/* Row k, column `unit` of a panel. */
+static inline void put(void *panel, size_t k, size_t unit, real value) {
+#if defined(ROUNDED)
+    STORE((elem *)panel, (k / 2 * CELL_UNITS + unit) * 2 + k % 2, value);
+#else
+    ((real *)panel)[k * CELL_UNITS + unit] = value;
+#endif
+}
+
+/* Units are panels of the way forward: of a block of units one of each gate; row k, column unit is weight[gate, unit][k]. */
+static void pack_range(void *job, size_t begin, size_t end) {
+    const struct packing *p = job;
+    size_t n = p->hidden;
+    for (size_t panel = begin; panel < end; panel++) {
+        size_t first = panel / p->gates * CELL_UNITS, gate = panel % p->gates;
+        char *to = p->to + panel * cell_panel(p->depth);
+        for (size_t unit = 0; unit < CELL_UNITS; unit++) {
+            const real *from = p->weight + (gate * n + first + unit) * p->depth;
+            for (size_t k = 0; k < p->depth; k++) {
+                put(to, k, unit, first + unit < n ? from[k] : 0);
+            }
+        }
+    }
+}
+
+/* Of the way back: row gate, k, column unit is weight[gate, k][unit]. */
+static void pack_back_range(void *job, size_t begin, size_t end) {
+    const struct packing *p = job;
+    size_t n = p->hidden, depth = p->gates * n;
+    for (size_t panel = begin; panel < end; panel++) {
+        size_t first = panel * CELL_UNITS, units = body_least(CELL_UNITS, n - first);
+        char *to = p->to + panel * cell_panel(depth);
+        for (size_t k = 0; k < depth; k++) {
+            for (size_t unit = 0; unit < CELL_UNITS; unit++) {
+                put(to, k, unit, unit < units ? p->weight[k * n + first + unit] : 0);
+            }
+        }
+    }
+}
+
+/* Units are the inputs' kinds: reals, [kind][gate, unit] = weight[gate, unit][kind]. */
+static void turn_range(void *job, size_t begin, size_t end) {
+    const struct packing *p = job;
+    size_t rows = p->gates * p->hidden;
+    for (size_t kind = begin; kind < end; kind++) {
+        for (size_t row = 0; row < rows; row++) {
+            ((real *)(void *)p->to)[kind * rows + row] = p->weight[row * p->depth + kind];
+        }
+    }
+}
+
+static size_t whole_lines(size_t bytes) {
+    return (bytes + 63) / 64 * 64;
+}
+
+struct cell_packed K(cell_packed)(const struct cell_weights *w) {
+    size_t gates = cell_gates(w->kind), panels = cell_panels(w->hidden) * gates, table = gates * w->hidden * w->inputs * sizeof(real);
+    size_t inputs = w->input == CELL_INPUT_X ? panels * cell_panel(w->inputs) : w->input == CELL_INPUT_IDS ? table : 0;
+    struct cell_packed at = {.state = whole_lines(inputs)};
+    at.back = at.state + whole_lines(panels * cell_panel(w->hidden));
+    at.all = at.back + (w->training ? whole_lines(cell_panels(w->hidden) * cell_panel(gates * w->hidden)) : 0);
+    return at;
+}
+
+size_t K(cells_packed)(const struct cell_weights *w) {
+    return K(cell_packed)(w).all;
+}
+
+void K(cells_pack)(struct threads *t, const struct cell_weights *w, void *packed) {
+    struct cell_packed at = K(cell_packed)(w);
+    char *to = packed;
+    size_t gates = cell_gates(w->kind), panels = cell_panels(w->hidden);
+    struct packing input = {w->ih, to + at.input, gates, w->hidden, w->inputs};
+    struct packing state = {w->hh, to + at.state, gates, w->hidden, w->hidden};
+    struct packing back = {w->hh, to + at.back, gates, w->hidden, w->hidden};
+    memset(packed, 0, at.all);  /* what fills an odd depth up */
+    if (w->input == CELL_INPUT_X) {
+        body_split(t, panels * gates, at.state, pack_range, &input);
+    } else if (w->input == CELL_INPUT_IDS) {
+        body_split(t, w->inputs, at.state, turn_range, &input);
+    }
+    body_split(t, panels * gates, at.back - at.state, pack_range, &state);
+    if (w->training) {
+        body_split(t, panels, at.all - at.back, pack_back_range, &back);
+    }
+}
