@@ -1,4 +1,4 @@
-/* dlcli bench: images a second, and where the time of a step goes, against the peak measured on this machine a moment before. */
+/* dlcli bench: images a second, and where the time of a step goes, against what this machine can do (bench_machine.h). */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 
 #include "base/rng.h"
+#include "commands/bench_machine.h"
 #include "commands/command.h"
 #include "layers/layer.h"
 #include "net.h"
@@ -22,32 +23,6 @@ static const struct flag flags[] = {
     {"weights", 'w', FLAG_TEXT, "FILE", 0, 0, 0, "Weights for a config."},
     {NULL, 0, FLAG_ON, NULL, 0, 0, 0, NULL},
 };
-
-/* ---- the machine's peak ---- */
-
-struct peak { const struct kernels *kernels; size_t rounds; double operations[256]; float sink[256 * 16]; };
-
-static void peak_piece(void *arg, int piece, int thread) {
-    (void)thread;
-    struct peak *p = arg;
-    p->operations[piece] = p->kernels->peak(p->rounds, &p->sink[piece * 16]);
-}
-
-/* The best of several bursts of some milliseconds on all threads: others share the machine. */
-static double peak_of(const struct kernels *kernels, struct threads *team) {
-    struct peak *p = mem_need(1, sizeof *p);
-    *p = (struct peak){.kernels = kernels, .rounds = 1000000};
-    double best = 0;
-    for (int burst = 0; burst < 7; burst++) {
-        double begin = progress_now(), sum = 0;
-        threads_run(team, threads_count(team), peak_piece, p);
-        double seconds = progress_now() - begin;
-        for (int i = 0; i < threads_count(team); i++) sum += p->operations[i];
-        best = fmax(best, sum / seconds);
-    }
-    free(p);
-    return best;
-}
 
 /* ---- the steps ---- */
 
@@ -161,12 +136,29 @@ static double median(double *values, int n) {
 
 /* ---- what is said ---- */
 
-struct row { const char *implementation; double forward, backward, flops; };
+struct row { const char *implementation; double forward, backward, flops, bytes; };
 
 /* Backward of a product costs its forward's operations once for each gradient wanted: of the weights, of the input. */
 static double backward_flops(const struct op *op) {
     int weights = op->node->slot_count > 0 && op->slots[0].grad, inputs = op->in[0]->grad != NULL;
     return op->learns ? op->node->flops * (weights + inputs) : 0;
+}
+
+/* Bytes of what a pass forward, and in training the one back, must read or write: values, parameters and their gradients, each once. */
+static double bytes_of(const struct bench *b, const struct op *op) {
+    double elem = (double)dtype_size(b->exec.kernels->dtype), values = (double)tensor_elems(op->out, &b->exec), grads = op->learns ? values : 0;
+    double parameters = 0, parameter_grads = 0;
+    for (int i = 0; i < op->in_count; i++) {
+        double in = (double)tensor_elems(op->in[i], &b->exec);
+        values += op->reads_ids ? 0 : in;
+        grads += op->learns && op->in[i]->grad ? in : 0;
+    }
+    for (int i = 0; i < op->node->slot_count && op->ops != &layer_reorder; i++) {
+        parameters += (double)op->node->slots[i].count;
+        parameter_grads += op->learns && op->slots[i].grad ? (double)op->node->slots[i].count : 0;
+    }
+    double forward = elem * values + sizeof(float) * parameters;
+    return op->skip && op->skip_backward ? 0 : forward + (op->learns ? forward + elem * grads + sizeof(float) * parameter_grads : 0);
 }
 
 static struct row row_of(struct bench *b, int layer) {
@@ -176,6 +168,7 @@ static struct row row_of(struct bench *b, int layer) {
         if (op->node->layer != layer) continue;
         row.forward += median(b->forward + (size_t)i * (size_t)b->repeat, b->repeat);
         row.backward += median(b->backward + (size_t)i * (size_t)b->repeat, b->repeat);
+        row.bytes += op->in_count ? bytes_of(b, op) : 0;
         if (op->ops == &layer_reorder) continue;
         row.flops += (op->node->flops + (b->train && op->in_count ? backward_flops(op) : 0)) * b->batch;
         if (!row.implementation) row.implementation = op->implementation;
@@ -183,7 +176,7 @@ static struct row row_of(struct bench *b, int layer) {
     return row;
 }
 
-struct totals { double seconds, flops, peak; size_t memory; };
+struct totals { double seconds, flops, peak, rate; size_t memory; };
 
 static void print_json(struct bench *b, const struct totals *t, struct text *out) {
     struct json j = {{0}, 0};
@@ -197,6 +190,7 @@ static void print_json(struct bench *b, const struct totals *t, struct text *out
     json_real(&j, "seconds_per_step", t->seconds);
     json_real(&j, "flops_per_second", t->flops / t->seconds);
     json_real(&j, "peak_flops_per_second", t->peak);
+    json_real(&j, "peak_bytes_per_second", t->rate);
     json_int(&j, "peak_memory_bytes", (long long)t->memory);
     json_open(&j, "layers", '[');
     for (int i = 0; i < b->model.graph.layer_count; i++) {
@@ -207,6 +201,8 @@ static void print_json(struct bench *b, const struct totals *t, struct text *out
         json_real(&j, "forward_seconds", row.forward);
         json_real(&j, "backward_seconds", row.backward);
         json_real(&j, "flops_per_second", row.flops / (row.forward + row.backward));
+        json_real(&j, "flops", row.flops);
+        json_real(&j, "bytes", row.bytes);
         json_close(&j, '}');
     }
     json_close(&j, ']');
@@ -215,31 +211,39 @@ static void print_json(struct bench *b, const struct totals *t, struct text *out
     text_free(&j.out);
 }
 
-static void print_table(struct bench *b, const struct totals *t, struct text *out) {
+/* What a layer takes at the least: as long as its operations at the peak, or its bytes at memory's rate. */
+static double limit_of(const struct row *row, const struct totals *t) {
+    return fmax(row->flops / t->peak, t->rate > 0 ? row->bytes / t->rate : 0);
+}
+
+static void print_layers(struct bench *b, const struct totals *t, struct text *out) {
     const struct graph *g = &b->model.graph;
-    if (flags_on(&b->context->args, "layers")) {
-        text_add(out, "%-24s %-14s %11s %11s %9s %6s\n", "layer", "implementation", "forward ms", "backward ms", "GFLOP/s", "peak");
-        double sum = 0;
-        for (int i = -1; i < g->layer_count; i++) {
-            struct row row = row_of(b, i);
-            double seconds = row.forward + row.backward;
-            sum += seconds;
-            if (i < 0 && seconds <= 0) continue;
-            text_add(out, "%-24s %-14s %11.3f %11.3f %9.1f %5.1f%%\n", i < 0 ? "(input)" : g->layers[i].name, row.implementation ? row.implementation : "-", row.forward * 1e3,
-                row.backward * 1e3, seconds > 0 ? row.flops / seconds / 1e9 : 0, seconds > 0 ? 100 * row.flops / seconds / t->peak : 0);
-        }
-        text_add(out, "%-24s %-14s %11.3f\n\n", b->train ? "(update, packing, rest)" : "(rest)", "-", (t->seconds - sum) * 1e3);
+    double sum = 0;
+    text_add(out, "%-24s %-14s %11s %11s %9s %9s %9s %6s %9s\n", "layer", "implementation", "forward ms", "backward ms", "GFLOP", "MB", "GFLOP/s", "peak", "limit ms");
+    for (int i = -1; i < g->layer_count; i++) {
+        struct row row = row_of(b, i);
+        double seconds = row.forward + row.backward, rate = seconds > 0 ? row.flops / seconds : 0;
+        sum += seconds;
+        if (i < 0 && seconds <= 0) continue;
+        text_add(out, "%-24s %-14s %11.3f %11.3f %9.3f %9.2f %9.1f %5.1f%% %9.3f\n", i < 0 ? "(input)" : g->layers[i].name, row.implementation ? row.implementation : "-",
+            row.forward * 1e3, row.backward * 1e3, row.flops / 1e9, row.bytes / 1e6, rate / 1e9, 100 * rate / t->peak, limit_of(&row, t) * 1e3);
     }
-    text_add(out, "%s, batch %d, %s, %d thread%s, %s: %.1f images/s, %.3f ms a step, %.1f GFLOP/s of a measured peak of %.1f (%.1f%%), %.0f MB\n",
+    text_add(out, "%-24s %-14s %11.3f\n\n", b->train ? "(update, packing, rest)" : "(rest)", "-", (t->seconds - sum) * 1e3);
+}
+
+static void print_table(struct bench *b, const struct totals *t, struct text *out) {
+    if (flags_on(&b->context->args, "layers")) print_layers(b, t, out);
+    text_add(out, "%s, batch %d, %s, %d thread%s, %s: %.1f images/s, %.3f ms a step, %.1f GFLOP/s of a measured peak of %.1f (%.1f%%), %.0f MB; memory's rate %.1f GB/s\n",
         b->train ? "training" : "inference", b->batch, precision_name(b->context), b->context->threads_wanted,
         b->context->threads_wanted == 1 ? "" : "s", b->exec.kernels->isa, b->batch / t->seconds, t->seconds * 1e3, t->flops / t->seconds / 1e9, t->peak / 1e9,
-        100 * t->flops / t->seconds / t->peak, (double)t->memory / 1e6);
+        100 * t->flops / t->seconds / t->peak, (double)t->memory / 1e6, t->rate / 1e9);
 }
 
 static struct totals total(struct bench *b) {
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
-    struct totals t = {.seconds = median(b->steps, b->repeat), .peak = peak_of(b->exec.kernels, b->context->team), .memory = (size_t)usage.ru_maxrss * 1024};
+    struct totals t = {.seconds = median(b->steps, b->repeat), .peak = machine_flops(b->exec.kernels, b->context->team),
+        .rate = machine_bytes(b->context->team), .memory = (size_t)usage.ru_maxrss * 1024};
     for (int i = 0; i < b->model.graph.layer_count; i++) t.flops += row_of(b, i).flops;
     return t;
 }
@@ -278,7 +282,9 @@ const struct command command_bench = {
     .synopsis = "bench MODEL|CFG [--train|--infer] [--batch N] [--repeat N] [--layers] [--data SOURCE:PATH]",
     .summary = "images a second, time a layer, share of this machine's peak",
     .help = "Runs steps on inputs made beforehand (or on a data set, loading included) and prints the median. The peak is measured on the\n"
-            "spot: multiply-adds in registers on the same threads. Operations count a multiply-add as two.",
+            "spot: multiply-adds in registers on the same threads; memory's rate by a triad, a = b + s c. Operations count a multiply-add as two.\n"
+            "A layer's limit is the longer of its operations at the peak and its bytes (values, parameters and gradients, each once a pass) at\n"
+            "memory's rate; what the caches hold can take less.",
     .examples = "dlcli bench cfg/lenet.cfg --train --layers\n"
                 "dlcli bench runs/lenet/best.safetensors --infer --batch 1 --json",
     .flags = flags,

@@ -99,9 +99,9 @@ setup_file() { make_model; }
 @test "bench" {
     run -0 --separate-stderr dlcli bench --json --train --batch 4 --repeat 2 --threads 2 "$SMALL"
     holds '.mode == "train" and .batch == 4 and .precision == "fp32" and .threads == 2 and (.isa | length > 0)'
-    holds '.images_per_second > 0 and .seconds_per_step > 0 and .flops_per_second > 0 and .peak_flops_per_second > 0 and .peak_memory_bytes > 0'
+    holds '.images_per_second > 0 and .seconds_per_step > 0 and .flops_per_second > 0 and .peak_flops_per_second > 0 and .peak_bytes_per_second > 0 and .peak_memory_bytes > 0'
     holds '.layers | length == 5 and (.[0] | .name == "conv1" and has("implementation") and .forward_seconds > 0 and .backward_seconds > 0
-           and .flops_per_second > 0)'
+           and .flops_per_second > 0 and .flops > 0 and .bytes > 0)'
     run -0 --separate-stderr dlcli bench --json --repeat 2 "$(model)"
     holds '.mode == "infer"'
 }
