@@ -127,6 +127,46 @@ static inline size_t conv_align(size_t bytes) {
     return (bytes + 63) / 64 * 64;
 }
 
+/* Aligns each of a piece's arrays; returns their bytes in all. And where each begins. */
+static inline size_t conv_sizes(size_t *sizes, int count) {
+    size_t sum = 0;
+    for (int i = 0; i < count; i++) {
+        sizes[i] = conv_align(sizes[i]);
+        sum += sizes[i];
+    }
+    return sum;
+}
+
+static inline void conv_arrays(char *memory, const size_t *sizes, int count, void **arrays) {
+    for (int i = 0; i < count; i++, memory += sizes[i - 1]) {
+        arrays[i] = memory;
+    }
+}
+
+/* ---- the gradient of the weights is cut into rectangles of channels of y by channels of x, these into parts of the batch ---- */
+
+/* Rows of x that `rows` rows of y read, at most. */
+static inline int conv_rows_read(const struct conv *c, int rows) {
+    long reads = (long)(rows - 1) * c->stride_h + (long)(c->size_h - 1) * c->dilation_h + 1;
+    return reads < c->h ? (int)reads : c->h;
+}
+
+/* A rectangle's side: its sums (at most `sums`, of all taps) stay in the second-level cache, and it is long enough to make laying out cheap. */
+static inline int conv_side(int taps, int sums) {
+    int side = 32;
+    while ((side + 16) * (side + 16) * taps <= sums && side < 256) {
+        side += 16;
+    }
+    return side;
+}
+
+/* Parts of a batch of so many chunks: until there are pieces enough for a large team, or the sums (`each` reals a part) are too many. */
+static inline int conv_batch_parts(int chunks, int rectangles, size_t each) {
+    enum { WANTED = 32, MOST = 4 * 1024 * 1024 };
+    int most = conv_most(1, (int)(MOST / (each < MOST ? each : MOST)));
+    return conv_least(chunks, conv_least(most, conv_parts(WANTED, rectangles)));
+}
+
 /* Registers that a tile of sums may fill, in `vec`s: of 32 where there are so many; base x86-64 has 16 of half a vec, aarch64 32 of half a vec. */
 #if defined(ISA_avx512)
 #define CONV_SUMS 24

@@ -85,7 +85,7 @@ static int most_blocks(const struct pass *p) {
 
 /* Bytes of each of its arrays; returns the sum. */
 static size_t place_sizes(const struct pass *p, size_t sizes[PLACE_PARTS]) {
-    size_t pixels = (size_t)p->chunk_samples * (size_t)p->chunk_rows * (size_t)p->w.out, sum = 0;
+    size_t pixels = (size_t)p->chunk_samples * (size_t)p->chunk_rows * (size_t)p->w.out;
     sizes[0] = (size_t)p->chunk_rows * sizeof(struct segment);
     sizes[1] = (size_t)p->w.out * sizeof(struct segment);
     sizes[2] = pixels * sizeof(struct pixel);
@@ -94,21 +94,14 @@ static size_t place_sizes(const struct pass *p, size_t sizes[PLACE_PARTS]) {
     sizes[5] = pixels * NHWC_N * sizeof(vec);
     sizes[6] = sizeof(elem) == sizeof(real) && !p->padded ? 0
         : (size_t)p->chunk_samples * (size_t)p->h.in * (size_t)p->w.in * (size_t)p->in_c * sizeof(real);
-    for (int i = 0; i < PLACE_PARTS; i++) {
-        sizes[i] = conv_align(sizes[i]);
-        sum += sizes[i];
-    }
-    return sum;
+    return conv_sizes(sizes, PLACE_PARTS);
 }
 
 static struct place place_at(const struct pass *p, char *memory) {
     size_t sizes[PLACE_PARTS];
     void *parts[PLACE_PARTS];
     place_sizes(p, sizes);
-    for (int i = 0; i < PLACE_PARTS; i++) {
-        parts[i] = memory;
-        memory += sizes[i];
-    }
+    conv_arrays(memory, sizes, PLACE_PARTS, parts);
     return (struct place){parts[0], parts[1], parts[2], parts[3], parts[4], parts[5], parts[6]};
 }
 

@@ -32,19 +32,13 @@ static void cut_pixels(struct grad *g) {
     g->chunks = conv_parts(g->batch, g->chunk_samples) * conv_parts(c->oh, g->chunk_rows);
 }
 
-/* Rectangles whose sums stay in the second-level cache and whose sides are long enough to make laying out cheap; then parts of the batch, until there are
- * pieces enough for a large team or the sums are too many. */
 static void cut_pieces(struct grad *g) {
-    enum { SUMS = 48 * 1024, WANTED = 32, MOST = 4 * 1024 * 1024 };
-    int taps = g->taps_h * g->taps_w, side = 32;
-    while ((side + 16) * (side + 16) * taps <= SUMS && side < 256) {
-        side += 16;
-    }
+    enum { SUMS = 48 * 1024 };
+    int taps = g->taps_h * g->taps_w, side = conv_side(taps, SUMS);
     int panel = conv_parts(g->panels.vectors, g->panels.count) * LANES;
     g->k_parts = conv_parts(g->k, side);
     g->panel_parts = conv_least(g->panels.count, conv_parts(g->channels, conv_most(panel, side)));
-    int rectangles = g->k_parts * g->panel_parts * g->conv->groups, most = conv_most(1, (int)(MOST / (g->partial_each < MOST ? g->partial_each : MOST)));
-    g->parts = conv_least(g->chunks, conv_least(most, conv_parts(WANTED, rectangles)));
+    g->parts = conv_batch_parts(g->chunks, g->k_parts * g->panel_parts * g->conv->groups, g->partial_each);
     g->direct = g->parts == 1 && taps == 1 && !g->flat && g->channels % LANES == 0;
     if (g->direct) {
         g->group_each = 0, g->partial_each = (size_t)g->conv->k;
@@ -70,9 +64,7 @@ static size_t partial_bytes(const struct grad *g) {
 
 /* Rows and columns of places that x is laid out in. */
 static int x_rows(const struct grad *g) {
-    const struct conv *c = g->conv;
-    long rows = (long)(g->chunk_rows - 1) * c->stride_h + (long)(c->size_h - 1) * c->dilation_h + 1;
-    return rows < c->h ? (int)rows : c->h;
+    return conv_rows_read(g->conv, g->chunk_rows);
 }
 
 static int x_cols(const struct grad *g) {

@@ -112,7 +112,7 @@ static int most_strips(const struct pass *p) {
 
 /* Bytes of each array; returns the sum. */
 static size_t list_sizes(const struct pass *p, size_t sizes[LIST_PARTS]) {
-    size_t strips = (size_t)most_strips(p), sum = 0;
+    size_t strips = (size_t)most_strips(p);
     sizes[0] = (size_t)p->rows * sizeof(struct segment);
     sizes[1] = (size_t)p->map.w.out * sizeof(struct segment);
     sizes[2] = (size_t)p->samples * (size_t)p->rows * (size_t)p->map.w.out * sizeof(ptrdiff_t);
@@ -120,21 +120,14 @@ static size_t list_sizes(const struct pass *p, size_t sizes[LIST_PARTS]) {
     sizes[4] = (size_t)(p->map.h.size * p->map.w.size + most_blocks(p)) * sizeof(struct bf16_run);
     sizes[5] = (size_t)(most_blocks(p) + 1) * sizeof(int);
     sizes[6] = strips * BF16_R * BF16_N * sizeof(vec);
-    for (int i = 0; i < LIST_PARTS; i++) {
-        sizes[i] = conv_align(sizes[i]);
-        sum += sizes[i];
-    }
-    return sum;
+    return conv_sizes(sizes, LIST_PARTS);
 }
 
 static struct lists lists_at(const struct pass *p, char *memory) {
     size_t sizes[LIST_PARTS];
     void *parts[LIST_PARTS];
     list_sizes(p, sizes);
-    for (int i = 0; i < LIST_PARTS; i++) {
-        parts[i] = memory;
-        memory += sizes[i];
-    }
+    conv_arrays(memory, sizes, LIST_PARTS, parts);
     return (struct lists){parts[0], parts[1], parts[2], parts[3], parts[4], parts[5], parts[6]};
 }
 

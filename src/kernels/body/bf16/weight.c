@@ -30,18 +30,12 @@ static void cut_places(struct grad *g) {
     g->chunks = conv_parts(g->batch, g->samples) * conv_parts(c->oh, g->rows);
 }
 
-/* Rectangles whose sums stay in the second-level cache and whose sides are long enough to make laying out cheap; then parts of the batch, until there are
- * pieces enough for a large team or the sums are too many. */
 static void cut_pieces(struct grad *g) {
-    enum { SUMS = 48 * 1024 * (BF16_R / 8), WANTED = 32, MOST = 4 * 1024 * 1024 };
-    int side = 32;
-    while ((side + 16) * (side + 16) * g->taps <= SUMS && side < 256) {
-        side += 16;
-    }
+    enum { SUMS = 48 * 1024 * (BF16_R / 8) };
+    int side = conv_side(g->taps, SUMS);
     g->k_parts = conv_parts(g->k, side);
     g->panel_parts = conv_least(g->panels, conv_parts(g->c, conv_most(BF16_N * LANES, side)));
-    int rectangles = g->k_parts * g->panel_parts * g->conv->groups, most = conv_most(1, (int)(MOST / (g->partial_each < MOST ? g->partial_each : MOST)));
-    g->parts = conv_least(g->chunks, conv_least(most, conv_parts(WANTED, rectangles)));
+    g->parts = conv_batch_parts(g->chunks, g->k_parts * g->panel_parts * g->conv->groups, g->partial_each);
 }
 
 static struct grad grad_make(const struct conv *c, int batch) {
@@ -62,15 +56,9 @@ static size_t partial_bytes(const struct grad *g) {
 
 /* ---- a thread's scratch: x [panel][place][width], each with some places of zeros behind it; dy; stretches of a tap ---- */
 
-static int x_rows(const struct grad *g) {
-    const struct conv *c = g->conv;
-    long rows = (long)(g->rows - 1) * c->stride_h + (long)(c->size_h - 1) * c->dilation_h + 1;
-    return rows < c->h ? (int)rows : c->h;
-}
-
 static size_t x_bytes(const struct grad *g) {
     size_t columns = (size_t)conv_parts(g->panels, g->panel_parts) * BF16_N * LANES;
-    return conv_align(columns * ((size_t)x_rows(g) * (size_t)g->map.columns * (size_t)g->samples + BF16_UNIT) * sizeof(elem));
+    return conv_align(columns * ((size_t)conv_rows_read(g->conv, g->rows) * (size_t)g->map.columns * (size_t)g->samples + BF16_UNIT) * sizeof(elem));
 }
 
 static size_t dy_bytes(const struct grad *g) {
