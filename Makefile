@@ -55,10 +55,8 @@ ISA_OF_bf16 := avx512
 ISA_OF_amx  := avx512
 ifneq (,$(filter avx512,$(ISAS)))
 KERNELS += $(foreach p,bf16 amx,$(patsubst %,$(OUT)/kernels/$(p)-bf16/bf16/%.o,$(OWN_FILES) product_$(p) peak_$(p) table))
-endif
 # Products of reals rounded to bfloat16: recurrent cells and matrix products of both.
 ROUNDED := recurrent cells_pack cells_unit gemm_few bf16/cells_product bf16/gemm bf16/rounded
-ifneq (,$(filter avx512,$(ISAS)))
 KERNELS += $(ROUNDED:%=$(OUT)/kernels/rounded-bf16/%.o)
 endif
 LIBRARY := $(filter-out $(OUT)/main.o,$(OBJECTS)) $(KERNELS)

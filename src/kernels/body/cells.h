@@ -23,12 +23,20 @@ static inline size_t cell_panels(size_t hidden) {
     return (hidden + CELL_UNITS - 1) / CELL_UNITS;
 }
 
-/* Bytes of `depth` rows of a panel; of bfloat16 (bf16/rounded.h) rows are pairs. */
+/* Rows that a panel of `depth` has: of bfloat16 (bf16/rounded.h) they are pairs, and an odd depth is filled up. Its bytes. */
+static inline size_t cell_depth(size_t depth) {
+#if defined(ROUNDED)
+    return depth + depth % 2;
+#else
+    return depth;
+#endif
+}
+
 static inline size_t cell_panel(size_t depth) {
 #if defined(ROUNDED)
-    return (depth + depth % 2) * CELL_UNITS * sizeof(elem);
+    return cell_depth(depth) * CELL_UNITS * sizeof(elem);
 #else
-    return depth * CELL_UNITS * sizeof(real);
+    return cell_depth(depth) * CELL_UNITS * sizeof(real);
 #endif
 }
 

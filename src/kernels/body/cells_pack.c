@@ -25,8 +25,8 @@ static void pack_range(void *job, size_t begin, size_t end) {
         char *to = p->to + panel * cell_panel(p->depth);
         for (size_t unit = 0; unit < CELL_UNITS; unit++) {
             const real *from = p->weight + (gate * n + first + unit) * p->depth;
-            for (size_t k = 0; k < p->depth; k++) {
-                put(to, k, unit, first + unit < n ? from[k] : 0);
+            for (size_t k = 0; k < cell_depth(p->depth); k++) {
+                put(to, k, unit, first + unit < n && k < p->depth ? from[k] : 0);
             }
         }
     }
@@ -39,9 +39,9 @@ static void pack_back_range(void *job, size_t begin, size_t end) {
     for (size_t panel = begin; panel < end; panel++) {
         size_t first = panel * CELL_UNITS, units = body_least(CELL_UNITS, n - first);
         char *to = p->to + panel * cell_panel(depth);
-        for (size_t k = 0; k < depth; k++) {
+        for (size_t k = 0; k < cell_depth(depth); k++) {
             for (size_t unit = 0; unit < CELL_UNITS; unit++) {
-                put(to, k, unit, unit < units ? p->weight[k * n + first + unit] : 0);
+                put(to, k, unit, unit < units && k < depth ? p->weight[k * n + first + unit] : 0);
             }
         }
     }
@@ -82,7 +82,6 @@ void K(cells_pack)(struct threads *t, const struct cell_weights *w, void *packed
     struct packing input = {w->ih, to + at.input, gates, w->hidden, w->inputs};
     struct packing state = {w->hh, to + at.state, gates, w->hidden, w->hidden};
     struct packing back = {w->hh, to + at.back, gates, w->hidden, w->hidden};
-    memset(packed, 0, at.all);  /* what fills an odd depth up */
     if (w->input == CELL_INPUT_X) {
         body_split(t, panels * gates, at.state, pack_range, &input);
     } else if (w->input == CELL_INPUT_IDS) {

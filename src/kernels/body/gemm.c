@@ -3,12 +3,12 @@
  * in order and keeps a small block of C in registers (Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008). */
 #include <limits.h>
 #include "kernels/body/block.h"
+#include "kernels/body/gemm_grid.h"
 #include "kernels/body/gemm_sums.h"
 
 /* The block in registers is ROWS x VECS vectors; a tile of our own at most TILE_M x TILE_N, taken DEPTH steps of k at a time. */
 enum { ROWS = BLOCK_ROWS, VECS = BLOCK_VECS };
 enum { COLUMNS = VECS * LANES, TILE_M = 120, TILE_N = 256, DEPTH = 256, TILES = 64, TILE_LEAST = 32 };
-static const double TILE_WORK = 4e6;      /* multiply-adds worth a piece of their own: packing is paid once per tile */
 
 /* Tiles of products over many rows are larger: both sides are copied, once a tile. Base vectors leave such products to OpenBLAS. */
 #if defined(ISA_base)
@@ -18,32 +18,7 @@ enum { SUMS_ROWS = 512 };
 #endif
 enum { SUMS_M = 128, SUMS_N = 256, SUMS_TILES = 16, SUMS_LEAST = 96 };
 
-struct grid { int m, n, m_tiles, n_tiles; };     /* extents of a tile, and how many */
-
-static int parts(int extent, int tile) {
-    return (extent + tile - 1) / tile;
-}
-
-/* Halves the longer side of the tiles until there are enough, then makes each side a multiple of 8. */
-static struct grid grid_of(const struct gemm *g, int most_m, int most_n, int tiles, int least) {
-    double wanted = (double)g->m * (double)g->n * (double)g->k / TILE_WORK;
-    int m = g->m < most_m ? g->m : most_m, n = g->n < most_n ? g->n : most_n;
-    while (parts(g->m, m) * parts(g->n, n) < tiles && parts(g->m, m) * parts(g->n, n) < wanted && (m > least || n > least)) {
-        *(m > n ? &m : &n) = ((m > n ? m : n) / 2 + 7) / 8 * 8;
-    }
-    return (struct grid){m, n, parts(g->m, m), parts(g->n, n)};
-}
-
 struct job { const struct gemm *g; struct grid grid; char *scratch; };
-
-/* The part of C that one piece computes. */
-struct tile { int i, j, m, n; };
-
-static struct tile tile_of(const struct job *job, int piece) {
-    int i = piece / job->grid.n_tiles * job->grid.m, j = piece % job->grid.n_tiles * job->grid.n;
-    int m = job->g->m - i, n = job->g->n - j;
-    return (struct tile){i, j, m < job->grid.m ? m : job->grid.m, n < job->grid.n ? n : job->grid.n};
-}
 
 /* ---- our own ---- */
 
@@ -143,7 +118,7 @@ static size_t packed_bytes(void) {
 static void plain_piece(void *arg, int piece, int thread) {
     const struct job *job = arg;
     const struct gemm *g = job->g;
-    struct tile t = tile_of(job, piece);
+    struct tile t = tile_of(g, &job->grid, piece);
     real *a = (real *)(void *)(job->scratch + (size_t)thread * packed_bytes()), *b = a + TILE_M * DEPTH, *c = g->c;
     for (size_t i = 0; !g->add && i < (size_t)t.m; i++) {
         memset(c + ((size_t)t.i + i) * g->ldc + (size_t)t.j, 0, (size_t)t.n * sizeof *c);
@@ -171,7 +146,7 @@ void K(gemm_plain)(struct threads *t, const struct gemm *g, void *scratch) {
 static void sums_piece(void *arg, int piece, int thread) {
     const struct job *job = arg;
     const struct gemm *g = job->g;
-    struct tile t = tile_of(job, piece);
+    struct tile t = tile_of(g, &job->grid, piece);
     struct gemm_sums s = {
         .rows = (size_t)g->k, .m = (size_t)t.m, .n = (size_t)t.n, .lda = g->lda, .ldb = g->ldb, .ldc = g->ldc,
         .a = (const real *)g->a + t.i, .b = (const real *)g->b + t.j, .c = (real *)g->c + (size_t)t.i * g->ldc + (size_t)t.j,
@@ -199,7 +174,7 @@ static int gemm_by_sums(struct threads *t, const struct gemm *g, void *scratch) 
 static void blas_piece(void *arg, int piece, int thread) {
     const struct job *job = arg;
     const struct gemm *g = job->g;
-    struct tile t = tile_of(job, piece);
+    struct tile t = tile_of(g, &job->grid, piece);
     size_t i = (size_t)t.i, j = (size_t)t.j;
     const float *a = (const float *)g->a + (g->transpose_a ? i : i * g->lda), *b = (const float *)g->b + (g->transpose_b ? j * g->ldb : j);
     (void)thread;

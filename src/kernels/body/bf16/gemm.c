@@ -2,10 +2,10 @@
  * DEPTH of k at a time (Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008), and its sums are kept beside until they are whole. */
 #include "kernels/body/bf16/rounded.h"
 #include "kernels/body/functions.h"
+#include "kernels/body/gemm_grid.h"
 #include "kernels/body/transpose.h"
 
 enum { TILE_M = 96, TILE_N = 256, DEPTH = 256, PITCH = DEPTH / 2, TILES = 64, TILE_LEAST = 32 };
-static const double TILE_WORK = 4e6; /* multiply-adds worth a piece of their own */
 
 struct room {
     word_at a[TILE_M * PITCH], b[TILE_N * PITCH];
@@ -14,22 +14,9 @@ struct room {
 
 struct job {
     const struct gemm *g;
-    int m, n, m_tiles, n_tiles; /* extents of a tile, and how many */
+    struct grid grid;
     struct room *rooms;
 };
-
-/* Halves the longer side of the tiles until there are enough. */
-static struct job job_of(const struct gemm *g, void *scratch) {
-    double wanted = (double)g->m * (double)g->n * (double)g->k / TILE_WORK;
-    struct job job = {.g = g, .m = conv_least(g->m, TILE_M), .n = conv_least(g->n, TILE_N), .rooms = scratch};
-    job.m_tiles = conv_parts(g->m, job.m), job.n_tiles = conv_parts(g->n, job.n);
-    while (job.m_tiles * job.n_tiles < TILES && job.m_tiles * job.n_tiles < wanted && (job.m > TILE_LEAST || job.n > TILE_LEAST)) {
-        int *side = job.m > job.n ? &job.m : &job.n;
-        *side = (*side / 2 + 7) / 8 * 8;
-        job.m_tiles = conv_parts(g->m, job.m), job.n_tiles = conv_parts(g->n, job.n);
-    }
-    return job;
-}
 
 /* ---- packing: lanes are rows of A, or columns of B; reals of a lane are `along` apart in depth, lanes `apart` ---- */
 
@@ -114,8 +101,8 @@ static void tile_piece(void *arg, int piece, int thread) {
     const struct job *job = arg;
     const struct gemm *g = job->g;
     struct room *room = job->rooms + thread;
-    size_t i = (size_t)(piece / job->n_tiles * job->m), j = (size_t)(piece % job->n_tiles * job->n);
-    size_t m = body_least((size_t)job->m, (size_t)g->m - i), n = body_least((size_t)job->n, (size_t)g->n - j);
+    struct tile t = tile_of(g, &job->grid, piece);
+    size_t i = (size_t)t.i, j = (size_t)t.j, m = (size_t)t.m, n = (size_t)t.n;
     real *c = (real *)g->c + i * g->ldc + j;
     for (size_t first = 0; first < (size_t)g->k; first += DEPTH) {
         size_t depth = body_least(DEPTH, (size_t)g->k - first);
@@ -138,10 +125,10 @@ size_t K(gemm_scratch)(const struct gemm *g, int threads) {
 
 /* Few rows take as long as B takes to come from memory, whatever multiplies. */
 void K(gemm)(struct threads *t, const struct gemm *g, void *scratch) {
-    struct job job = job_of(g, scratch);
+    struct job job = {g, grid_of(g, TILE_M, TILE_N, TILES, TILE_LEAST), scratch};
     if (K(gemm_few_supports)(g)) {
         K(gemm_few)(t, g);
         return;
     }
-    threads_run(t, job.m_tiles * job.n_tiles, tile_piece, &job);
+    threads_run(t, job.grid.m_tiles * job.grid.n_tiles, tile_piece, &job);
 }
