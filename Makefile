@@ -130,6 +130,10 @@ tests: $(TESTS)
 test-unit: $(TESTS)
 	@status=0; for t in $(TESTS); do ./$$t || status=1; done; exit $$status
 
+# Everything, as CI runs it.
+test:
+	@scripts/test
+
 install: $(BINARY)
 	install -D -m 755 $(BINARY) $(DESTDIR)$(PREFIX)/bin/dlcli
 	install -d $(DESTDIR)$(PREFIX)/share/man/man1
@@ -141,6 +145,6 @@ sizes:
 clean:
 	rm -rf build dlcli
 
-.PHONY: all objects tests test-unit install sizes clean
+.PHONY: all objects tests test-unit test install sizes clean
 .DELETE_ON_ERROR:
 -include $(OBJECTS:.o=.d) $(KERNELS:.o=.d) $(EMULATED:.o=.d) $(TESTS:=.d)
