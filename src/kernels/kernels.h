@@ -183,7 +183,8 @@ struct cells {
     const float *ids;                   /* INPUT_IDS: steps x batch, 0 to inputs - 1; what is none gives nothing */
     void *gates;                        /* steps x batch x G x hidden: products with the input (READY) -> values of the gates (as backward wants them) -> gradients of their sums; NULL to infer, unless READY */
     const void *bias_ih, *bias_hh;      /* G x hidden */
-    void *h, *c;                        /* steps + 1 x batch x hidden: the state before step t at t, behind it at t + 1; reverse: the other way round. c of lstm only */
+    void *h, *c;                        /* states x batch x hidden: the state before step t is number `first` + t, the one behind it the next; reverse: the other way round. Number n lies at n % states. c of lstm only */
+    size_t first, states;               /* backward wants all states kept: states more than first + steps; to infer two are enough */
     void *extra;                        /* gru, steps x batch x hidden: the third gate's product with the state, then its gradient; NULL to infer */
     void *out; const void *dout;        /* h, and the gradient that comes from there: of step t from element t * out_step on, rows out_stride apart */
     size_t out_stride, out_step;

@@ -19,7 +19,8 @@ const struct recurrent_way *recurrent_way(const struct recurrent *own, const str
 
 struct recurrent_sizes recurrent_sizes(const struct recurrent *own, size_t batch, const struct recurrent_way *way) {
     size_t hidden = (size_t)own->hidden, steps = (size_t)own->steps, gates = hidden * (size_t)own->gates;
-    struct recurrent_sizes s = {.at_once = steps, .h = (steps + 1) * batch * hidden};
+    struct recurrent_sizes s = {.at_once = steps, .states = way->training ? steps + 1 : 2};
+    s.h = s.states * batch * hidden;
     s.c = own->kind == CELL_LSTM ? s.h : 0;
     if (way->training) {
         s.gates = batch * steps * gates;
@@ -60,6 +61,7 @@ struct recurrent_pass pass_make(const struct op *op, const struct exec *exec, in
                                .own = own,
                                .way = way,
                                .batch = batch,
+                               .states = s.states,
                                .at_once = s.at_once,
                                .real = real,
                                .reverse = direction,
@@ -81,7 +83,7 @@ size_t pass_state(const struct recurrent_pass *p) {
 }
 
 char *pass_state_at(const struct recurrent_pass *p, char *states, int t, int behind) {
-    return states + (size_t)(t + (behind != p->reverse)) * pass_state(p) * p->real;
+    return states + (size_t)(t + (behind != p->reverse)) % p->states * pass_state(p) * p->real;
 }
 
 void *pass_packed(const struct op *op, int direction) {
@@ -103,7 +105,7 @@ static void *half_of(const struct recurrent_pass *p, void *base, size_t t, size_
 
 struct cells pass_cells(const struct recurrent_pass *p, size_t t, size_t steps) {
     const struct recurrent *own = p->own;
-    size_t row = (size_t)own->hidden * (size_t)own->directions, state = t * pass_state(p) * p->real;
+    size_t row = (size_t)own->hidden * (size_t)own->directions;
     return (struct cells){
         .kind = own->kind,
         .input = p->way->input,
@@ -117,8 +119,10 @@ struct cells pass_cells(const struct recurrent_pass *p, size_t t, size_t steps) 
         .gates = p->gates,
         .bias_ih = p->slots[SLOT_BIAS_IH].data,
         .bias_hh = p->slots[SLOT_BIAS_HH].data,
-        .h = p->h + state,
-        .c = own->kind == CELL_LSTM ? p->c + state : NULL,
+        .h = p->h,
+        .c = own->kind == CELL_LSTM ? p->c : NULL,
+        .first = t,
+        .states = p->states,
         .extra = p->extra,
         .out = half_of(p, p->op->out->data, t, steps),
         .dout = half_of(p, p->op->out->grad, t, steps),

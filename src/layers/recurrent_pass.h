@@ -1,8 +1,8 @@
 /* Where everything lies in a pass of a recurrent layer. Kept for backward, per direction, reals:
  *
  *     gates   [t][batch][gates][hidden]; to infer, of some steps at a time, or (inputs multiplied in the steps) not at all
- *     h       [t + 1][batch][hidden]: the first direction's state before step t is at t, the one behind it at t + 1;
- *             of the second direction it is the other way round
+ *     h       [t + 1][batch][hidden]: the first direction's state before step t is number t, the one behind it t + 1;
+ *             of the second direction it is the other way round. To infer two: an even number's, an odd one's
  *     c       the same, lstm
  *     extra   [t][batch][hidden], gru, training */
 #ifndef DLCLI_RECURRENT_PASS_H
@@ -28,9 +28,9 @@ struct recurrent_way {
 };
 const struct recurrent_way *recurrent_way(const struct recurrent *own, const struct target *target);
 
-/* Of what is kept of one direction, in reals; at_once: steps that the kernel is given. */
+/* Of what is kept of one direction, in reals; states: how many, at_once: steps that the kernel is given. */
 struct recurrent_sizes {
-    size_t gates, h, c, extra, all, at_once;
+    size_t gates, states, h, c, extra, all, at_once;
 };
 struct recurrent_sizes recurrent_sizes(const struct recurrent *own, size_t batch, const struct recurrent_way *way);
 
@@ -50,7 +50,7 @@ struct recurrent_pass {
     const struct exec *exec;
     const struct recurrent *own;
     const struct recurrent_way *way;
-    size_t batch, real, at_once;
+    size_t batch, real, states, at_once;
     int reverse;
     char *gates, *h, *c, *extra; /* saved */
     char *dh, *dc, *x, *rest;    /* scratch */

@@ -47,11 +47,12 @@ struct cell_packed {
 struct cell_packed K(cell_packed)(const struct cell_weights *w);
 
 /* sums (rows x panels x CELL_UNITS, rows `stride` reals apart) = [sums +] a (rows x depth, lda apart) times each of
- * `panels` panels of depth x CELL_UNITS, one behind the other at b, as cells_pack makes them. Each sum runs over k from first to last. */
+ * `panels` panels of depth x CELL_UNITS, one behind the other at b, as cells_pack makes them. Each sum runs over k from first to last.
+ * next: weights that will be multiplied with after these, asked for meanwhile. */
 struct cell_product {
     size_t rows, panels, depth, lda, stride;
     const real *a;
-    const void *b;
+    const void *b, *next;
     real *sums;
     int add;
 };

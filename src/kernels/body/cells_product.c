@@ -9,11 +9,33 @@ enum { SUMS = ((int)CELL_ROWS > (int)CELL_GATES ? (int)CELL_ROWS : (int)CELL_GAT
 /* Depth of a panel that is in the first-level cache while the blocks of samples pass by: 16 KB of float. */
 enum { DEPTH = 256 };
 
+/* A line of the weights that come after is asked for every so many steps of depth: four blocks ask for a whole panel. They come
+ * from the third-level cache, and a first block that waited for its own would take a quarter longer. */
+enum { ASK_STEPS = 4, LINE = 64 };
+
 /* A part of a product: rows from `row`, panels from `panel`, k from `first`. */
 struct part {
     size_t row, panel, first, depth;
+    const char *ask;                    /* where the lines to ask for begin */
     int add;
 };
+
+/* Step k of the depth: sums += a's column times b's row. */
+INLINE void multiply_step(const struct cell_product *p, const real *a, const real *b, size_t rows, size_t panels, vec *sum) {
+    const size_t n = panels * CELL_VECS, panel_reals = p->depth * CELL_UNITS;
+    vec weight[CELL_GATES * CELL_VECS];
+    UNROLL
+    for (size_t j = 0; j < n; j++) {
+        vec_load_reals(&weight[j], b + j / CELL_VECS * panel_reals + j % CELL_VECS * LANES);
+    }
+    UNROLL
+    for (size_t i = 0; i < rows; i++) {
+        UNROLL
+        for (size_t j = 0; j < n; j++) {
+            sum[i * n + j] += a[i * p->lda] * weight[j];
+        }
+    }
+}
 
 /* rows and panels are constants. One sample alone takes several panels at once: a multiply-add waits for the one before
  * it on the same sum. */
@@ -22,7 +44,7 @@ INLINE void multiply(const struct cell_product *p, const struct part *part, size
     const real *a = p->a + part->row * p->lda + part->first;
     const real *b = (const real *)p->b + part->panel * panel_reals + part->first * CELL_UNITS;
     real *sums = p->sums + part->row * p->stride + part->panel * CELL_UNITS;
-    vec sum[SUMS] = {{0}}, weight[CELL_GATES * CELL_VECS];
+    vec sum[SUMS] = {{0}};
     if (part->add) {
         UNROLL
         for (size_t i = 0; i < rows; i++) {
@@ -32,18 +54,16 @@ INLINE void multiply(const struct cell_product *p, const struct part *part, size
             }
         }
     }
-    for (size_t k = 0; k < part->depth; k++, b += CELL_UNITS) {
+    const real *end = a + part->depth;
+    for (const char *ask = part->ask; end - a >= ASK_STEPS; ask += LINE) {
+        __builtin_prefetch(ask, 0, 2);
         UNROLL
-        for (size_t j = 0; j < n; j++) {
-            vec_load_reals(&weight[j], b + j / CELL_VECS * panel_reals + j % CELL_VECS * LANES);
+        for (size_t step = 0; step < ASK_STEPS; step++, a++, b += CELL_UNITS) {
+            multiply_step(p, a, b, rows, panels, sum);
         }
-        UNROLL
-        for (size_t i = 0; i < rows; i++) {
-            UNROLL
-            for (size_t j = 0; j < n; j++) {
-                sum[i * n + j] += a[i * p->lda + k] * weight[j];
-            }
-        }
+    }
+    for (; a < end; a++, b += CELL_UNITS) {
+        multiply_step(p, a, b, rows, panels, sum);
     }
     UNROLL
     for (size_t i = 0; i < rows; i++) {
@@ -61,24 +81,30 @@ typedef void block_work(const struct cell_product *p, const struct part *part);
 BLOCK_UPTO(BLOCK)
 static block_work *const blocks[CELL_ROWS] = {BLOCK_UPTO(NAME)};
 
-/* All rows with a part of one panel, in blocks of about the same height. */
-static void multiply_rows(const struct cell_product *p, struct part *part) {
+/* All rows with a part of one panel, in blocks of about the same height. after: the weights that come behind this part. */
+static void multiply_rows(const struct cell_product *p, struct part *part, const char *after) {
     int count = (int)((p->rows + CELL_ROWS - 1) / CELL_ROWS);
+    size_t lines = part->depth / ASK_STEPS, panel_lines = part->depth * CELL_UNITS * sizeof(real) / LINE;
     for (int i = 0; i < count; i++) {
+        size_t asked = (size_t)i * lines;
+        part->ask = after + (asked < panel_lines ? asked : 0) * LINE;
         part->row = body_begin(p->rows, i, count);
         blocks[body_begin(p->rows, i + 1, count) - part->row - 1](p, part);
     }
 }
 
 static void multiply_panel(const struct cell_product *p, size_t panel) {
-    for (size_t first = 0; first < p->depth; first += DEPTH) {
-        struct part part = {.panel = panel, .first = first, .depth = body_least(DEPTH, p->depth - first), .add = p->add || first > 0};
-        multiply_rows(p, &part);
+    for (size_t first = 0, depth; first < p->depth; first += depth) {
+        depth = body_least(DEPTH, p->depth - first);
+        struct part part = {.panel = panel, .first = first, .depth = depth, .add = p->add || first > 0};
+        int is_last = panel == p->panels - 1 && first + depth == p->depth;
+        const real *behind = (const real *)p->b + (panel * p->depth + first + depth) * CELL_UNITS;
+        multiply_rows(p, &part, is_last ? p->next : (const char *)behind);
     }
 }
 
 static void multiply_one(const struct cell_product *p) {
-    struct part part = {.depth = p->depth, .add = p->add};
+    struct part part = {.depth = p->depth, .ask = p->next, .add = p->add};
     switch (p->panels) {
     case 4:
         multiply(p, &part, 1, 4);

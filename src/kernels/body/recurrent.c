@@ -24,16 +24,26 @@ static void *at(const void *base, size_t offset) {
     return base == NULL ? NULL : (char *)(uintptr_t)base + offset;
 }
 
-/* A pass over the steps. `part` is the forward or backward work on at most CELL_SPAN samples and one panel of units. */
+/* Of the i-th step that is taken, at most CELL_SPAN samples and one panel of units; that of those which come next. */
+struct place {
+    size_t i, panel, next, row, rows;
+};
+
+/* A pass over the steps; `part` is the forward or backward work on a place. */
 struct walk {
     const struct cells *c;
-    void (*part)(const struct cells *c, size_t i, size_t panel, size_t row, size_t rows);
+    void (*part)(const struct cells *c, const struct place *at);
     int back, pieces;
 };
 
 /* The step that is taken i-th on the way forward. */
 static size_t step_of(const struct cells *c, size_t i) {
     return c->reverse ? c->steps - 1 - i : i;
+}
+
+/* Where a state lies among those that are kept: that before step t, or (behind: 1) the one behind it. */
+static size_t state_of(const struct cells *c, size_t t, int behind) {
+    return (c->first + t + (behind != c->reverse ? 1 : 0)) % c->states;
 }
 
 /* A sample's products with its input, where they are not to be multiplied: NULL for an id that is none. */
@@ -52,8 +62,8 @@ static const real *input_of(const struct cells *c, size_t t, size_t row) {
 /* Of sample `row`; the input's products and whether it has ended are set by part_input. */
 static struct cell_part part_of(const struct cells *c, size_t i, size_t panel, size_t row) {
     size_t t = step_of(c, i), n = c->hidden, first = panel * CELL_UNITS, one = row * n + first, state = c->batch * n;
-    size_t here = (t * state + one) * sizeof(real), reverse = c->reverse ? 1 : 0, before = here + reverse * state * sizeof(real),
-           behind = here + (1 - reverse) * state * sizeof(real);
+    size_t here = (t * state + one) * sizeof(real), before = (state_of(c, t, 0) * state + one) * sizeof(real),
+           behind = (state_of(c, t, 1) * state + one) * sizeof(real);
     size_t gates = ((t * c->batch + row) * cell_gates(c->kind) * n + first) * sizeof(real);
     size_t out = ((c->last ? 0 : t * c->out_step) + row * c->out_stride + first) * sizeof(elem);
     int puts_out = !c->last || i == c->steps - 1;
@@ -102,9 +112,9 @@ static void part_next(struct cell_part *p, const struct cells *c) {
 
 /* What the gates of these samples will touch, asked for before the product that comes first: rows lie too far apart for
  * any prefetcher. A block of units fills a line or two. Without gates there is little to ask for. */
-static void ask_for(const struct cells *c, size_t i, size_t panel, size_t row, size_t rows) {
-    struct cell_part part = part_of(c, i, panel, row);
-    for (size_t r = 0; r < rows && c->gates != NULL; r++, part_next(&part, c)) {
+static void ask_for(const struct cells *c, const struct place *here) {
+    struct cell_part part = part_of(c, here->i, here->panel, here->row);
+    for (size_t r = 0; r < here->rows && c->gates != NULL; r++, part_next(&part, c)) {
         const void *others[] = {part.c_before, part.c, part.dout};
         for (size_t gate = 0; gate < cell_gates(c->kind); gate++) {
             __builtin_prefetch(part.gates + gate * part.stride, 1);
@@ -115,17 +125,27 @@ static void ask_for(const struct cells *c, size_t i, size_t panel, size_t row, s
     }
 }
 
+/* Packed weights of all gates of a panel: those before the inputs, before the state. */
+static const void *input_weights(const struct cells *c, size_t panel) {
+    return at(c->packed, panel * cell_gates(c->kind) * cell_panel(c->inputs));
+}
+
+static const void *state_weights(const struct cells *c, size_t panel) {
+    return at(c->packed, packed_of(c).state + panel * cell_gates(c->kind) * cell_panel(c->hidden));
+}
+
 /* sums (rows x CELL_GATES x CELL_UNITS) = products with the inputs, where they are multiplied here: gru's third gate is
  * put fourth, since it is not added to that with the state. */
-static void products_with_input(const struct cells *c, size_t t, size_t panel, size_t row, size_t rows, real *sums) {
-    size_t n = c->inputs, gates = cell_gates(c->kind);
-    struct cell_product product = {.rows = rows,
-                                   .panels = c->kind == CELL_GRU ? 2 : gates,
+static void products_with_input(const struct cells *c, const struct place *here, real *sums) {
+    size_t n = c->inputs, sample = step_of(c, here->i) * c->batch + here->row;
+    struct cell_product product = {.rows = here->rows,
+                                   .panels = c->kind == CELL_GRU ? 2 : cell_gates(c->kind),
                                    .depth = n,
                                    .lda = n,
                                    .stride = CELL_GATES * CELL_UNITS,
-                                   .a = (const real *)c->x + (t * c->batch + row) * n,
-                                   .b = at(c->packed, panel * gates * cell_panel(n)),
+                                   .a = (const real *)c->x + sample * n,
+                                   .b = input_weights(c, here->panel),
+                                   .next = state_weights(c, here->panel),
                                    .sums = sums};
     K(cell_multiply)(&product);
     if (c->kind == CELL_GRU) {
@@ -136,17 +156,19 @@ static void products_with_input(const struct cells *c, size_t t, size_t panel, s
     }
 }
 
-static void products_with_state(const struct cells *c, size_t before, size_t panel, size_t row, size_t rows, real *sums) {
-    size_t n = c->hidden, gates = cell_gates(c->kind);
-    struct cell_product product = {.rows = rows,
-                                   .panels = gates,
+static void products_with_state(const struct cells *c, const struct place *here, real *sums) {
+    size_t n = c->hidden, before = state_of(c, step_of(c, here->i), 0);
+    int has_input = c->input == CELL_INPUT_X;
+    struct cell_product product = {.rows = here->rows,
+                                   .panels = cell_gates(c->kind),
                                    .depth = n,
                                    .lda = n,
                                    .stride = CELL_GATES * CELL_UNITS,
-                                   .a = (const real *)c->h + (before * c->batch + row) * n,
-                                   .b = at(c->packed, packed_of(c).state + panel * gates * cell_panel(n)),
+                                   .a = (const real *)c->h + (before * c->batch + here->row) * n,
+                                   .b = state_weights(c, here->panel),
+                                   .next = has_input ? input_weights(c, here->next) : state_weights(c, here->next),
                                    .sums = sums,
-                                   .add = c->input == CELL_INPUT_X};
+                                   .add = has_input};
     if (product.add && c->kind == CELL_GRU) {
         product.panels = 2;
         K(cell_multiply)(&product);
@@ -158,33 +180,34 @@ static void products_with_state(const struct cells *c, size_t before, size_t pan
     K(cell_multiply)(&product);
 }
 
-static void forward_part(const struct cells *c, size_t i, size_t panel, size_t row, size_t rows) {
+static void forward_part(const struct cells *c, const struct place *here) {
     _Alignas(LINE) real sums[CELL_SPAN * CELL_GATES * CELL_UNITS];
-    size_t t = step_of(c, i);
-    ask_for(c, i, panel, row, rows);
+    ask_for(c, here);
     if (c->input == CELL_INPUT_X) {
-        products_with_input(c, t, panel, row, rows, sums);
+        products_with_input(c, here, sums);
     }
-    products_with_state(c, t + (c->reverse ? 1 : 0), panel, row, rows, sums);
-    struct cell_part part = part_of(c, i, panel, row);
-    for (size_t r = 0; r < rows; r++, part_next(&part, c)) {
-        part_input(&part, c, i, panel, row + r);
+    products_with_state(c, here, sums);
+    struct cell_part part = part_of(c, here->i, here->panel, here->row);
+    for (size_t r = 0; r < here->rows; r++, part_next(&part, c)) {
+        part_input(&part, c, here->i, here->panel, here->row + r);
         part.products = sums + r * CELL_GATES * CELL_UNITS;
         K(cell_forward)(&part);
     }
 }
 
-/* What the gradients of the gates of the step taken after the i-th give this panel's states. gru's third gate has the
+/* What the gradients of the gates of the step taken after this one give this panel's states. gru's third gate has the
  * gradient of its product with the state in extra. */
-static void products_back(const struct cells *c, size_t i, size_t panel, size_t row, size_t rows, real *sums) {
-    size_t n = c->hidden, gates = cell_gates(c->kind), sample = step_of(c, i + 1) * c->batch + row;
-    struct cell_product product = {.rows = rows,
+static void products_back(const struct cells *c, const struct place *here, real *sums) {
+    size_t n = c->hidden, gates = cell_gates(c->kind), sample = step_of(c, here->i + 1) * c->batch + here->row;
+    const void *weights = at(c->packed, packed_of(c).back);
+    struct cell_product product = {.rows = here->rows,
                                    .panels = 1,
                                    .depth = c->kind == CELL_GRU ? 2 * n : gates * n,
                                    .lda = gates * n,
                                    .stride = CELL_UNITS,
                                    .a = (const real *)c->gates + sample * gates * n,
-                                   .b = at(c->packed, packed_of(c).back + panel * cell_panel(gates * n)),
+                                   .b = at(weights, here->panel * cell_panel(gates * n)),
+                                   .next = at(weights, here->next * cell_panel(gates * n)),
                                    .sums = sums};
     K(cell_multiply)(&product);
     if (c->kind == CELL_GRU) {
@@ -196,16 +219,16 @@ static void products_back(const struct cells *c, size_t i, size_t panel, size_t 
     }
 }
 
-static void backward_part(const struct cells *c, size_t i, size_t panel, size_t row, size_t rows) {
+static void backward_part(const struct cells *c, const struct place *here) {
     _Alignas(LINE) real sums[CELL_SPAN * CELL_UNITS];
-    int is_end = i == c->steps - 1;
-    ask_for(c, i, panel, row, rows);
+    int is_end = here->i == c->steps - 1;
+    ask_for(c, here);
     if (!is_end) {
-        products_back(c, i, panel, row, rows, sums);
+        products_back(c, here, sums);
     }
-    struct cell_part part = part_of(c, i, panel, row);
-    for (size_t r = 0; r < rows; r++, part_next(&part, c)) {
-        part_input(&part, c, i, panel, row + r);
+    struct cell_part part = part_of(c, here->i, here->panel, here->row);
+    for (size_t r = 0; r < here->rows; r++, part_next(&part, c)) {
+        part_input(&part, c, here->i, here->panel, here->row + r);
         part.products = is_end ? NULL : sums + r * CELL_UNITS;
         if (is_end) {
             memset(part.dh, 0, part.n * sizeof(real));
@@ -217,23 +240,26 @@ static void backward_part(const struct cells *c, size_t i, size_t panel, size_t 
 
 /* ---- the walk ---- */
 
-/* A panel of a step, over some samples, in spans of about the same length. */
-static void walk_panel(const struct walk *w, size_t i, size_t panel, size_t begin, size_t end) {
-    int spans = (int)((end - begin + CELL_SPAN - 1) / CELL_SPAN);
-    for (int s = 0; s < spans; s++) {
-        size_t row = begin + body_begin(end - begin, s, spans);
-        w->part(w->c, i, panel, row, begin + body_begin(end - begin, s + 1, spans) - row);
+/* Panels begin .. end of the i-th step, from the last if `turned`, over samples row .. row_end in spans of about the same length. */
+static void walk_panels(const struct walk *w, size_t i, int turned, size_t begin, size_t end, size_t row, size_t row_end) {
+    int spans = (int)((row_end - row + CELL_SPAN - 1) / CELL_SPAN);
+    for (size_t p = begin; p < end; p++) {
+        size_t next = p + 1 < end ? p + 1 : p;
+        struct place here = {.i = i, .panel = turned ? begin + end - 1 - p : p, .next = turned ? begin + end - 1 - next : next};
+        for (int s = 0; s < spans; s++) {
+            here.row = row + body_begin(row_end - row, s, spans);
+            here.rows = row + body_begin(row_end - row, s + 1, spans) - here.row;
+            w->part(w->c, &here);
+        }
     }
 }
 
 /* Units are samples: all steps. */
 static void walk_samples(void *job, size_t begin, size_t end) {
     const struct walk *w = job;
-    size_t steps = w->c->steps, panels = cell_panels(w->c->hidden);
+    size_t steps = w->c->steps;
     for (size_t s = 0; s < steps; s++) {
-        for (size_t p = 0; p < panels; p++) {
-            walk_panel(w, w->back ? steps - 1 - s : s, s % 2 == 0 ? p : panels - 1 - p, begin, end);
-        }
+        walk_panels(w, w->back ? steps - 1 - s : s, s % 2 != 0, 0, cell_panels(w->c->hidden), begin, end);
     }
 }
 
@@ -263,10 +289,7 @@ static void step_piece(void *arg, int piece, int thread) {
     const struct walk *w = s->w;
     size_t panels = cell_panels(w->c->hidden);
     piece = take(s, thread);
-    size_t begin = body_begin(panels, piece, w->pieces), end = body_begin(panels, piece + 1, w->pieces);
-    for (size_t p = begin; p < end; p++) {
-        walk_panel(w, s->i, s->turn ? begin + end - 1 - p : p, 0, w->c->batch);
-    }
+    walk_panels(w, s->i, s->turn, body_begin(panels, piece, w->pieces), body_begin(panels, piece + 1, w->pieces), 0, w->c->batch);
 }
 
 static void walk_units(struct threads *t, struct walk *w) {

@@ -5,6 +5,9 @@
 #define DLCLI_KERNELS_BODY_VEC_MATH_H
 
 #include "kernels/body/math.h"
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
 
 #if defined(ELEM_f64)
 
@@ -22,11 +25,17 @@ INLINE void vec_logistic(vec *x) {
 
 #else
 
-/* x within -most..most. */
+/* x within -most..most. The instructions for the lesser and the greater give their second operand where one is NaN. */
 INLINE void vec_clamp(vec *x, real most) {
-    vec_int above = *x > most, below = *x < -most, bits = (vec_int)*x;
     vec high = (vec){0} + most, low = -high;
+#if LANES == 8 && defined(__AVX2__)
+    *x = (vec)_mm256_max_ps((__m256)low, _mm256_min_ps((__m256)high, (__m256)*x));
+#elif LANES == 16 && defined(__AVX512F__)
+    *x = (vec)_mm512_max_ps((__m512)low, _mm512_min_ps((__m512)high, (__m512)*x));
+#else
+    vec_int above = *x > most, below = *x < -most, bits = (vec_int)*x;
     *x = (vec)((above & (vec_int)high) | (below & (vec_int)low) | (bits & ~(above | below)));
+#endif
 }
 
 /* exp(x) = (1 + small) power, for |x| <= 87. */
