@@ -238,7 +238,7 @@ static void test_simple(void **state) {
 
 /* ---- layouts ---- */
 
-static const struct dims shapes[] = {{0, 1, 1, 1, 1}, {0, 3, 5, 4, 7}, {0, 19, 3, 5, 5}, {0, 16, 8, 2, 2}, {0, 9, 33, 1, 1}, {0, 33, 17, 9, 11}, {0, 5, 1, 6, 3}, {0, 2, 40, 30, 31}};
+static const struct dims shapes[] = {{0, 1, 1, 1, 1}, {0, 3, 5, 4, 7}, {0, 19, 3, 5, 5}, {0, 16, 8, 2, 2}, {0, 9, 33, 1, 1}, {0, 33, 17, 9, 11}, {0, 5, 1, 6, 3}, {0, 2, 40, 30, 31}, {0, 2, 3, 40, 53}};
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
 static void check_reorder(struct bench *b) {

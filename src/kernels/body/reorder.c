@@ -38,11 +38,31 @@ INLINE void transpose_tile(const struct matrix *m, const elem *x, elem *y, size_
     }
 }
 
+/* Few rows, whose columns lie one behind the other in `to`: whole vectors are written, too far into the columns behind, which are written
+ * next. Returns how many columns were moved: the last ones need more care. */
+static size_t transpose_thin(const struct matrix *m, const elem *x, elem *y) {
+    size_t c = 0;
+    for (; c + LANES <= m->columns && (m->columns - c - (LANES - 1)) * m->rows >= LANES; c += LANES) {
+        vec v[LANES];
+        for (size_t i = 0; i < LANES; i++) {
+            v[i] = (vec){0};
+            if (i < m->rows) {
+                vec_load(&v[i], x + i * m->from_step + c);
+            }
+        }
+        vec_transpose(v);
+        for (size_t k = 0; k < LANES; k++) {
+            vec_store(y + (c + k) * m->rows, &v[k]);
+        }
+    }
+    return c;
+}
+
 static void transpose(const struct matrix *m, const elem *x, elem *y, int add) {
-    size_t rows = m->rows + m->pad;
+    size_t rows = m->rows + m->pad, done = rows < LANES && m->to_step == rows && m->pad == 0 && !add ? transpose_thin(m, x, y) : 0;
     for (size_t r = 0; r < rows; r += LANES) {
         size_t there = r < m->rows ? body_least(LANES, m->rows - r) : 0, high = body_least(LANES, rows - r);
-        for (size_t c = 0; c < m->columns; c += LANES) {
+        for (size_t c = done; c < m->columns; c += LANES) {
             size_t wide = body_least(LANES, m->columns - c);
             const elem *from = x + r * m->from_step + c;
             elem *to = y + c * m->to_step + r;
@@ -60,10 +80,23 @@ static size_t there(const struct job *j, size_t block) {
     return body_least(LANES, j->samples - block * LANES);
 }
 
-/* Unit `u` is a sample; c x pixels becomes pixels x c or the reverse. */
-static void move_sample(const struct job *j, size_t u) {
-    size_t at = u * j->c * j->pixels, rows = j->from == LAYOUT_NCHW ? j->c : j->pixels, columns = j->from == LAYOUT_NCHW ? j->pixels : j->c;
-    transpose(&(struct matrix){rows, columns, columns, rows, 0}, j->x + at, j->y + at, j->add);
+/* Units of a sample: some of its pixels each. */
+static size_t parts_of(const struct job *j) {
+    enum { PIXELS = 1024 };
+    return (j->pixels + PIXELS - 1) / PIXELS;
+}
+
+/* c x pixels of unit `u` become pixels x c or the reverse. */
+static void move_pixels(const struct job *j, size_t u) {
+    int parts = (int)parts_of(j), part = (int)(u % (size_t)parts);
+    size_t begin = body_begin(j->pixels, part, parts), n = body_begin(j->pixels, part + 1, parts) - begin, sample = u / (size_t)parts * j->c * j->pixels;
+    const elem *x = j->x + sample;
+    elem *y = j->y + sample;
+    if (j->from == LAYOUT_NCHW) {
+        transpose(&(struct matrix){j->c, n, j->pixels, j->c, 0}, x + begin, y + begin * j->c, j->add);
+    } else {
+        transpose(&(struct matrix){n, j->c, j->c, j->pixels, 0}, x + begin * j->c, y + begin, j->add);
+    }
 }
 
 /* Unit `u` is a pixel (NHWC) or a channel (NCHW) of a block: `run` elements of each sample, `step` apart inside the block. */
@@ -84,9 +117,9 @@ static void copy_range(void *job, size_t begin, size_t end) {
     put(j->y + begin, j->x + begin, end - begin, j->add);
 }
 
-static void sample_range(void *job, size_t begin, size_t end) {
+static void pixels_range(void *job, size_t begin, size_t end) {
     for (size_t u = begin; u < end; u++) {
-        move_sample(job, u);
+        move_pixels(job, u);
     }
 }
 
@@ -104,7 +137,7 @@ void K(reorder)(struct threads *t, enum layout from, enum layout to, size_t samp
     if (from == to || (!lanes && (c == 1 || h * w == 1))) {
         body_split(t, work, work, copy_range, &job);
     } else if (!lanes) {
-        body_split(t, samples, work, sample_range, &job);
+        body_split(t, samples * parts_of(&job), work, pixels_range, &job);
     } else {
         body_split(t, blocks * (from == LAYOUT_NHWC || to == LAYOUT_NHWC ? h * w : c), work, block_range, &job);
     }
