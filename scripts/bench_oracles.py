@@ -47,12 +47,27 @@ def alexnet():
                          nn.ReLU(True), nn.Dropout(), nn.Linear(4096, 4096), nn.ReLU(True), nn.Linear(4096, 1000))
 
 
-class Block(nn.Module):
+def projection(i, o, stride):
+    return nn.Sequential(nn.Conv2d(i, o, 1, stride, bias=False), nn.BatchNorm2d(o))
+
+
+class Padding(nn.Module):
+    """A shortcut without parameters: every second pixel, channels filled up with zeros."""
+
     def __init__(self, i, o, stride):
+        super().__init__()
+        self.more, self.stride = o - i, stride
+
+    def forward(self, x):
+        return F.pad(x[:, :, ::self.stride, ::self.stride], (0, 0, 0, 0, 0, self.more))
+
+
+class Block(nn.Module):
+    def __init__(self, i, o, stride, shortcut=projection):
         super().__init__()
         self.body = nn.Sequential(nn.Conv2d(i, o, 3, stride, 1, bias=False), nn.BatchNorm2d(o), nn.ReLU(True), nn.Conv2d(o, o, 3, 1, 1, bias=False),
                                   nn.BatchNorm2d(o))
-        self.skip = nn.Sequential(nn.Conv2d(i, o, 1, stride, bias=False), nn.BatchNorm2d(o)) if stride > 1 or i != o else nn.Identity()
+        self.skip = shortcut(i, o, stride) if stride > 1 or i != o else nn.Identity()
 
     def forward(self, x):
         return F.relu(self.body(x) + self.skip(x))
@@ -64,6 +79,15 @@ def resnet18():
         layers += [Block(i, o, 1 if o == 64 else 2), Block(o, o, 1)]
         i = o
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 1000))
+
+
+def resnet20():
+    layers, i = conv(3, 16, 3, 1, 1, True), 16
+    for o in (16, 32, 64):
+        for _ in range(3):
+            layers.append(Block(i, o, 1 if o == i else 2, Padding))
+            i = o
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
 
 
 class CharLSTM(nn.Module):
@@ -87,6 +111,7 @@ def airbench():
 # name: network, input of one sample (or None: the LSTM's steps x symbols), classes
 NETWORKS = {"lenet": (lenet, (3, 32, 32), 10), "mnist": (lambda: lenet(1, 2), (1, 28, 28), 10), "vgg16bn": (vgg16bn, (3, 32, 32), 10),
             "alexnet": (alexnet, (3, 224, 224), 1000), "vgg16": (vgg16, (3, 224, 224), 1000), "resnet18": (resnet18, (3, 224, 224), 1000),
+            "resnet20": (resnet20, (3, 32, 32), 10),
             "charlstm": (CharLSTM, None, 65), "airbench94": (airbench, (3, 32, 32), 10)}
 
 

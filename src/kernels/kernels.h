@@ -287,8 +287,8 @@ struct kernels {
     void (*cells_back)(struct threads *t, const struct cells *c);
     void (*lookup)(struct threads *t, const struct lookup *l);
     void (*lookup_back)(struct threads *t, const struct lookup *l);
-    /* to[j] += sum of x[i * stride + j] over the rows, reals */
-    void (*column_sums)(struct threads *t, size_t rows, size_t columns, size_t stride, const void *x, void *to);
+    /* to[j], also[j] += sum of x[i * stride + j] over the rows, reals; where one is NULL only the other */
+    void (*column_sums)(struct threads *t, size_t rows, size_t columns, size_t stride, const void *x, void *to, void *also);
     /* The gradient of weights that stand before one-hot vectors: to[j * count + ids[i]] += x[i * stride + j], reals; an id that is none of 0 to count - 1 goes nowhere */
     void (*one_hot_sums)(struct threads *t, size_t rows, size_t columns, size_t stride, const void *x, const float *ids, size_t count, void *to);
 

@@ -21,38 +21,30 @@ static int blocks_of(const struct recurrent_pass *p, struct block blocks[2]) {
     return is_gru ? 2 : 1;
 }
 
-/* Of the weights and biases that stand before the state: over all steps at once. */
+/* Of the weights that stand before the state: over all steps at once. */
 static void weights_hh_back(const struct recurrent_pass *p, int rows) {
     const struct recurrent *own = p->own;
-    const struct kernels *k = p->exec->kernels;
-    const struct value *weight = &p->slots[SLOT_WEIGHT_HH], *bias = &p->slots[SLOT_BIAS_HH];
+    const struct value *weight = &p->slots[SLOT_WEIGHT_HH];
     size_t hidden = (size_t)own->hidden;
     struct block blocks[2];
     int count = blocks_of(p, blocks);
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < count && weight->grad; i++) {
         const struct block *b = &blocks[i];
-        size_t first = (size_t)b->first;
-        if (weight->grad) {
-            struct gemm g = {.transpose_a = 1,
-                             .add = 1,
-                             .m = b->columns,
-                             .n = own->hidden,
-                             .k = rows,
-                             .lda = b->stride,
-                             .ldb = hidden,
-                             .ldc = hidden};
-            pass_product(p, g, b->from, pass_state_at(p, p->h, 0, 0), (char *)weight->grad + first * hidden * p->real);
-        }
-        if (bias->grad) {
-            k->column_sums(p->exec->threads, (size_t)rows, (size_t)b->columns, b->stride, b->from,
-                           (char *)bias->grad + first * p->real);
-        }
+        struct gemm g = {.transpose_a = 1,
+                         .add = 1,
+                         .m = b->columns,
+                         .n = own->hidden,
+                         .k = rows,
+                         .lda = b->stride,
+                         .ldb = hidden,
+                         .ldc = hidden};
+        pass_product(p, g, b->from, pass_state_at(p, p->h, 0, 0), (char *)weight->grad + (size_t)b->first * hidden * p->real);
     }
 }
 
 static void weights_ih_back(const struct recurrent_pass *p, int rows) {
     const struct recurrent *own = p->own;
-    const struct value *weight = &p->slots[SLOT_WEIGHT_IH], *bias = &p->slots[SLOT_BIAS_IH];
+    const struct value *weight = &p->slots[SLOT_WEIGHT_IH];
     size_t gates = (size_t)own->gates * (size_t)own->hidden, inputs = (size_t)own->inputs;
     if (weight->grad && own->by_ids) {
         p->exec->kernels->one_hot_sums(p->exec->threads, (size_t)rows, gates, gates, p->gates, p->op->input->exact, inputs,
@@ -68,8 +60,24 @@ static void weights_ih_back(const struct recurrent_pass *p, int rows) {
                          .ldc = inputs};
         pass_product(p, g, p->gates, pass_input(p), weight->grad);
     }
-    if (bias->grad) {
-        p->exec->kernels->column_sums(p->exec->threads, (size_t)rows, gates, gates, p->gates, bias->grad);
+}
+
+/* Both biases have the same gradient but where the state's products have one of their own. */
+static void biases_back(const struct recurrent_pass *p, int rows) {
+    const struct kernels *k = p->exec->kernels;
+    size_t gates = (size_t)p->own->gates * (size_t)p->own->hidden;
+    char *ih = p->slots[SLOT_BIAS_IH].grad, *hh = p->slots[SLOT_BIAS_HH].grad;
+    struct block blocks[2];
+    int count = blocks_of(p, blocks);
+    for (int i = 0; i < count; i++) {
+        const struct block *b = &blocks[i];
+        size_t columns = (size_t)b->columns, first = (size_t)b->first * p->real;
+        char *of_ih = ih ? ih + first : NULL, *of_hh = hh ? hh + first : NULL;
+        int same = b->from == p->gates;
+        k->column_sums(p->exec->threads, (size_t)rows, columns, b->stride, b->from, of_hh, same ? of_ih : NULL);
+        if (!same) {
+            k->column_sums(p->exec->threads, (size_t)rows, columns, gates, p->gates + first, of_ih, NULL);
+        }
     }
 }
 
@@ -100,6 +108,7 @@ void recurrent_backward(const struct op *op, const struct exec *exec) {
         exec->kernels->cells_back(exec->threads, &cells);
         weights_hh_back(&p, rows);
         weights_ih_back(&p, rows);
+        biases_back(&p, rows);
         if (op->in[0]->grad) {
             inputs_back(&p, rows);
         }

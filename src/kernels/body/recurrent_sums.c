@@ -10,7 +10,7 @@ struct sums {
     size_t rows, columns, stride;
     const float *ids;
     size_t count;
-    real *to;
+    real *to, *also;
 };
 
 static size_t spans_of(size_t columns) {
@@ -26,6 +26,12 @@ static inline const real *row_at(const struct sums *s, size_t r, size_t first, s
     return x;
 }
 
+static void add_sums(real *to, size_t first, size_t n, const double *sum) {
+    for (size_t j = 0; j < n && to != NULL; j++) {
+        to[first + j] += (real)sum[j];
+    }
+}
+
 /* Units are spans. */
 static void sums_range(void *job, size_t begin, size_t end) {
     const struct sums *s = job;
@@ -38,15 +44,16 @@ static void sums_range(void *job, size_t begin, size_t end) {
                 sum[j] += (double)x[j];
             }
         }
-        for (size_t j = 0; j < n; j++) {
-            s->to[first + j] += (real)sum[j];
-        }
+        add_sums(s->to, first, n, sum);
+        add_sums(s->also, first, n, sum);
     }
 }
 
-void K(column_sums)(struct threads *t, size_t rows, size_t columns, size_t stride, const void *x, void *to) {
-    struct sums job = {.x = x, .rows = rows, .columns = columns, .stride = stride, .to = to};
-    body_split(t, spans_of(columns), rows * columns, sums_range, &job);
+void K(column_sums)(struct threads *t, size_t rows, size_t columns, size_t stride, const void *x, void *to, void *also) {
+    struct sums job = {.x = x, .rows = rows, .columns = columns, .stride = stride, .to = to, .also = also};
+    if (to != NULL || also != NULL) {
+        body_split(t, spans_of(columns), rows * columns, sums_range, &job);
+    }
 }
 
 /* ---- weights before one-hot vectors ---- */
@@ -69,6 +76,6 @@ static void one_hot_range(void *job, size_t begin, size_t end) {
 
 void K(one_hot_sums)(struct threads *t, size_t rows, size_t columns, size_t stride, const void *x, const float *ids,
                      size_t count, void *to) {
-    struct sums job = {x, rows, columns, stride, ids, count, to};
+    struct sums job = {.x = x, .rows = rows, .columns = columns, .stride = stride, .ids = ids, .count = count, .to = to};
     body_split(t, spans_of(columns), rows * columns, one_hot_range, &job);
 }
