@@ -105,13 +105,28 @@ static struct truth batch_truth(const struct trainer *t, const struct batch *bat
     };
 }
 
+/* What the gradients of all passes change. `share`: what the passes' weight would have been, over what it was. 1: training has diverged, which
+ * is said; seen: the last pass. */
+static int update(struct trainer *t, struct exec *exec, const struct sums *sums, double share, const struct batch *seen, struct step *step) {
+    double rate = policy_rate(t, t->state.step);
+    if (!isfinite(optimizer_step(&t->optimizer, exec, rate, share, t->state.step, t->state.epoch))) {
+        exec->step--;   /* of the last pass */
+        divergence_locate(t, exec, seen == NULL ? NULL : seen->input, 1);
+        return 1;
+    }
+    lookahead_step(&t->optimizer, t->state.step + 1);
+    run_pack(&t->model->plan, exec);
+    commit(t, sums, rate, step);
+    return 0;
+}
+
 int train_step(struct trainer *t, struct step *step, struct err *err) {
     const struct length *l = &t->length;
     struct exec exec = step_exec(t);
     struct sums sums = {.position = t->state.position};
     struct batch *batch = NULL;
     struct truth truth;
-    double whole = (double)l->batch * l->parts * (double)t->answers, scale = 1;
+    double whole = (double)l->batch * l->parts * (double)t->answers;
     *step = (struct step){0};
     if (exec.carry && t->state.position == 0) {
         plan_forget(&t->model->plan);
@@ -134,17 +149,9 @@ int train_step(struct trainer *t, struct step *step, struct err *err) {
             return 1;
         }
     }
-    double rate = policy_rate(t, t->state.step);
-    if (sums.seen > 0) {
-        scale = l->parts > 1 && sums.weight > 0 ? whole / sums.weight : 1;
-        if (!isfinite(optimizer_step(&t->optimizer, &exec, rate, scale, t->state.step, t->state.epoch))) {
-            exec.step--;   /* of the last pass */
-            divergence_locate(t, &exec, batch == NULL ? NULL : batch->input, 1);
-            return 1;
-        }
-        lookahead_step(&t->optimizer, t->state.step + 1);
-        run_pack(&t->model->plan, &exec);
-        commit(t, &sums, rate, step);
+    double share = l->parts > 1 && sums.weight > 0 ? whole / sums.weight : 1;
+    if (sums.seen > 0 && update(t, &exec, &sums, share, batch, step) != 0) {
+        return 1;
     }
     t->state.position = sums.position;
     return 0;

@@ -46,9 +46,34 @@ static const char *class_name(const struct data *data, int i, char buffer[16]) {
     return buffer;
 }
 
+static void put_confusion(struct json *j, const struct measure *m) {
+    json_open(j, "confusion", '[');
+    for (int r = 0; r < m->classes; r++) {
+        json_open(j, NULL, '[');
+        for (int c = 0; c < m->classes; c++) json_int(j, NULL, (long long)m->confusion[(size_t)r * (size_t)m->classes + (size_t)c]);
+        json_close(j, ']');
+    }
+    json_close(j, ']');
+}
+
+static void put_classes(struct json *j, const struct measure *m, const struct data *data) {
+    char buffer[16];
+    json_open(j, "per_class", '[');
+    for (int c = 0; c < m->classes; c++) {
+        struct score s = score_of(m, c);
+        json_open(j, NULL, '{');
+        json_text(j, "class", class_name(data, c, buffer));
+        json_int(j, "images", (long long)s.images);
+        json_real(j, "precision", s.precision);
+        json_real(j, "recall", s.recall);
+        json_real(j, "f1", s.f1);
+        json_close(j, '}');
+    }
+    json_close(j, ']');
+}
+
 static void print_json(struct text *out, const struct measure *m, const struct fit *fit, const struct data *data, enum split split) {
     struct json j = {{0}, 0};
-    char buffer[16];
     json_open(&j, NULL, '{');
     json_text(&j, "split", split_name(split));
     json_int(&j, "images", (long long)m->images);
@@ -73,25 +98,8 @@ static void print_json(struct text *out, const struct measure *m, const struct f
     }
     json_real(&j, "images_per_second", (double)m->images / m->seconds);
     if (!m->regression) {
-        json_open(&j, "confusion", '[');
-        for (int r = 0; r < m->classes; r++) {
-            json_open(&j, NULL, '[');
-            for (int c = 0; c < m->classes; c++) json_int(&j, NULL, (long long)m->confusion[(size_t)r * (size_t)m->classes + (size_t)c]);
-            json_close(&j, ']');
-        }
-        json_close(&j, ']');
-        json_open(&j, "per_class", '[');
-        for (int c = 0; c < m->classes; c++) {
-            struct score s = score_of(m, c);
-            json_open(&j, NULL, '{');
-            json_text(&j, "class", class_name(data, c, buffer));
-            json_int(&j, "images", (long long)s.images);
-            json_real(&j, "precision", s.precision);
-            json_real(&j, "recall", s.recall);
-            json_real(&j, "f1", s.f1);
-            json_close(&j, '}');
-        }
-        json_close(&j, ']');
+        put_confusion(&j, m);
+        put_classes(&j, m, data);
     }
     json_close(&j, '}');
     text_add(out, "%s\n", j.out.text);
