@@ -9,8 +9,8 @@ enum { SUMS = ((int)CELL_ROWS > (int)CELL_GATES ? (int)CELL_ROWS : (int)CELL_GAT
 /* Depth of a panel that is in the first-level cache while the blocks of samples pass by: 16 KB of float. */
 enum { DEPTH = 256 };
 
-/* A line of the weights that come after is asked for every so many steps of depth: four blocks ask for a whole panel. They come
- * from the third-level cache, and a first block that waited for its own would take a quarter longer. */
+/* A line of the weights that come after is asked for every so many steps of depth: four blocks (eight with AVX-512) ask for a whole
+ * panel. They come from the third-level cache, and a first block that waited for its own would take a quarter longer. */
 enum { ASK_STEPS = 4, LINE = 64 };
 
 /* A part of a product: rows from `row`, panels from `panel`, k from `first`. */

@@ -279,7 +279,7 @@ static size_t scratch_bytes(const struct conv *c, int batch, int training, int t
 
 /* Thin layers, where the batch fills the lanes (blocks must be full, or many): vectors are full whatever the number of
  * channels. Measured: up to WIDE channels on both sides as fast as conv_nhwc or faster; beyond, x no longer stays in the
- * first-level cache. But 3x3 kernels from THIN channels on are conv_winograd's, 1.1 to 1.7 times as fast, and with a
+ * first-level cache. But 3x3 kernels from THIN channels on are conv_winograd's, 1.2 to 1.8 times as fast, and with a
  * stride stand between such, where turning x and back would cost more than is gained. A connected layer (one position)
  * is asked only where its input lies in lanes already; a large one is for conv_nhwc, whose weights are read in longer
  * rows. */
