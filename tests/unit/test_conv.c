@@ -112,6 +112,10 @@ static const struct shape shapes[] = {
     {"3x3, one-sided padding", 2, {24, 7, 9, 16, 7, 9, 3, 3, 1, 1, 2, 0, 1, 1, 1}},
     {"3x3, many tiles", 9, {32, 28, 28, 24, 28, 28, 3, 3, 1, 1, 1, 1, 1, 1, 1}},
     {"3x3, deep", 3, {270, 7, 7, 100, 7, 7, 3, 3, 1, 1, 1, 1, 1, 1, 1}},
+    {"few pixels, two groups, stride 2", 2, {200, 9, 9, 44, 5, 5, 3, 3, 2, 2, 1, 1, 1, 1, 2}},
+    {"few pixels, dilated, padding larger than the kernel", 1, {97, 5, 6, 20, 7, 8, 3, 3, 1, 1, 3, 3, 2, 2, 1}},
+    {"few pixels, 1x1", 2, {300, 6, 6, 17, 6, 6, 1, 1, 1, 1, 0, 0, 1, 1, 1}},
+    {"few pixels, kernel larger than the map", 3, {96, 2, 2, 9, 2, 2, 5, 5, 1, 1, 2, 2, 1, 1, 1}},
     {"large batch", 140, {2, 3, 3, 3, 3, 3, 3, 3, 1, 1, 1, 1, 1, 1, 1}},
 };
 

@@ -5,21 +5,16 @@
  * that none reads outside and none multiplies padding. For such a class the product's depth (taps x in channels) is cut into blocks; for
  * each panel of output channels and block, the packed weights stay in the first-level cache while tiles of pixels pass over them, reading x where it lies.
  *
- * Where there are few pixels in all, as in inference of one picture, reading the weights is what takes the time: then x is copied with its padding around
- * it, so that all pixels have all taps and the weights are read once. */
+ * Where there are few pixels in all, going forward is another walk (conv_nhwc_few.c). */
 #include "kernels/body/conv_nhwc.h"
 
-enum {
-    DEPTH = 256,       /* of a block: DEPTH rows of a panel fill half of the first-level cache */
-    PADDED = 32,       /* pixels, at most, of a call that copies x with its padding */
-};
+enum { DEPTH = 256 };      /* of a block: DEPTH rows of a panel fill half of the first-level cache */
 
 struct pass {
     const struct conv *conv;
     struct axis h, w;
     int groups, in_c, out_c;             /* channels of one group */
     int batch;
-    int padded, pad_h, pad_w;            /* of a copy of x: h.in x w.in with zeros around it */
     struct panels panels;
     int chunk_samples, chunk_rows;       /* taken at a time; rows are all where samples are several */
     int panel_parts;                     /* pieces of a chunk */
@@ -34,26 +29,14 @@ struct pass {
 
 /* Pixels enough that weights are not fetched too often, so few that what they read stays in the second-level cache. */
 static void cut(struct pass *p) {
-    enum { BYTES = 384 * 1024, LEAST = 96, MOST = 384 };
-    const int wanted = p->padded ? 16 : 32;      /* pieces for a large team; each makes a copy of its own */
+    enum { BYTES = 384 * 1024, LEAST = 96, MOST = 384, WANTED = 32 };      /* WANTED: pieces for a large team */
     ptrdiff_t each = (ptrdiff_t)p->in_c * p->w.in_step * p->h.in_step * (ptrdiff_t)sizeof(real), fit = BYTES / each;
     int pixels = fit < LEAST ? LEAST : fit > MOST ? MOST : (int)fit, map = p->h.out * p->w.out;
     p->chunk_samples = map < pixels ? conv_least(p->batch, pixels / map) : 1;
     p->chunk_rows = map < pixels ? p->h.out : conv_parts(p->h.out, conv_parts(map, pixels));
     p->panel_parts = 1;
     int pieces = conv_parts(p->batch, p->chunk_samples) * conv_parts(p->h.out, p->chunk_rows) * p->groups;
-    p->panel_parts = conv_least(p->panels.count, conv_parts(wanted, pieces));
-}
-
-/* Turns to x with its padding, where that pays. */
-static void pad(struct pass *p) {
-    const struct conv *c = p->conv;
-    int h = (c->oh - 1) * c->stride_h + (c->size_h - 1) * c->dilation_h + 1, w = (c->ow - 1) * c->stride_w + (c->size_w - 1) * c->dilation_w + 1;
-    p->padded = p->batch * c->oh * c->ow <= PADDED && c->size_h * c->size_w > 1 && (c->pad_top > 0 || c->pad_left > 0 || h > c->h || w > c->w);
-    if (p->padded) {
-        p->pad_h = c->pad_top, p->pad_w = c->pad_left;
-        p->h.in = h, p->h.pad = 0, p->w.in = w, p->w.pad = 0;
-    }
+    p->panel_parts = conv_least(p->panels.count, conv_parts(WANTED, pieces));
 }
 
 static struct pass pass_make(const struct conv *c, int batch, int back) {
@@ -61,9 +44,6 @@ static struct pass pass_make(const struct conv *c, int batch, int back) {
     p.in_c = (back ? c->k : c->c) / c->groups;
     p.out_c = (back ? c->c : c->k) / c->groups;
     p.panels = panels_of(p.out_c);
-    if (!back) {
-        pad(&p);
-    }
     cut(&p);
     return p;
 }
@@ -92,8 +72,7 @@ static size_t place_sizes(const struct pass *p, size_t sizes[PLACE_PARTS]) {
     sizes[3] = (size_t)(p->h.size * p->w.size + most_blocks(p)) * sizeof(struct run);
     sizes[4] = (size_t)(most_blocks(p) + 1) * sizeof(int);
     sizes[5] = pixels * NHWC_N * sizeof(vec);
-    sizes[6] = sizeof(elem) == sizeof(real) && !p->padded ? 0
-        : (size_t)p->chunk_samples * (size_t)p->h.in * (size_t)p->w.in * (size_t)p->in_c * sizeof(real);
+    sizes[6] = sizeof(elem) == sizeof(real) ? 0 : (size_t)p->chunk_samples * (size_t)p->h.in * (size_t)p->w.in * (size_t)p->in_c * sizeof(real);
     return conv_sizes(sizes, PLACE_PARTS);
 }
 
@@ -185,7 +164,8 @@ static void panel_run(const struct part *part, int panel) {
     }
 }
 
-/* Rows of the chunk's x (padded, where it is) that are read. */
+#if defined(ELEM_bf16)
+/* Rows of the chunk's x that are read. */
 static struct range rows_read(const struct part *part) {
     const struct pass *p = part->p;
     struct range rows = {p->h.in, 0};
@@ -198,39 +178,32 @@ static struct range rows_read(const struct part *part) {
     return rows;
 }
 
-/* A row of sample n, in the copy; outside x zeros. */
-static void copy_row(const struct part *part, const elem *in, int n, int row) {
+/* Their reals; the copy's other rows stay as they are. */
+static void copy_rows(const struct part *part, const elem *in, ptrdiff_t channels) {
     const struct pass *p = part->p;
-    int h = p->padded ? p->conv->h : p->h.in, w = p->padded ? p->conv->w : p->w.in;
-    real *to = part->place.copy + ((ptrdiff_t)n * p->h.in + row) * p->w.in * p->in_c;
-    for (int col = 0; col < p->w.in; col++, to += p->in_c) {
-        int y = row - p->pad_h, x = col - p->pad_w;
-        const elem *from = in + (((ptrdiff_t)n * h + y) * w + x) * p->groups * p->in_c;
-        int inside = y >= 0 && y < h && x >= 0 && x < w;
-        for (int c = 0; c < p->in_c; c++) {
-            to[c] = inside ? LOAD(from, c) : 0;
+    struct range rows = rows_read(part);
+    ptrdiff_t sample = (ptrdiff_t)p->h.in * p->w.in, begin = (ptrdiff_t)rows.begin * p->w.in, end = (ptrdiff_t)rows.end * p->w.in;
+    for (int n = 0; n < part->samples; n++) {
+        for (ptrdiff_t i = n * sample + begin; i < n * sample + end; i++) {
+            for (int c = 0; c < p->in_c; c++) {
+                part->place.copy[i * p->in_c + c] = LOAD(in, i * channels + c);
+            }
         }
     }
 }
+#endif
 
-/* x of the chunk as reals: where it lies, or copied; of the copy only the rows that are read are filled. */
+/* x of the chunk as reals: where it lies, or copied. */
 static void part_input(struct part *part) {
     const struct pass *p = part->p;
-    ptrdiff_t channels = (ptrdiff_t)p->groups * p->in_c, sample = p->padded ? (ptrdiff_t)p->conv->h * p->conv->w : (ptrdiff_t)p->h.in * p->w.in;
-    const elem *in = p->in + part->sample * sample * channels + part->group * p->in_c;
-#if !defined(ELEM_bf16)
-    if (!p->padded) {
-        part->x = in, part->pitch = channels;
-        return;
-    }
-#endif
-    struct range rows = rows_read(part);
-    for (int n = 0; n < part->samples; n++) {
-        for (int row = rows.begin; row < rows.end; row++) {
-            copy_row(part, in, n, row);
-        }
-    }
+    ptrdiff_t channels = (ptrdiff_t)p->groups * p->in_c;
+    const elem *in = p->in + (ptrdiff_t)part->sample * p->h.in * p->w.in * channels + part->group * p->in_c;
+#if defined(ELEM_bf16)
+    copy_rows(part, in, channels);
     part->x = part->place.copy, part->pitch = p->in_c;
+#else
+    part->x = in, part->pitch = channels;
+#endif
 }
 
 static void piece_run(void *arg, int piece, int thread) {
@@ -261,6 +234,10 @@ static void pass_run(struct pass *p, struct threads *threads, void *scratch) {
 }
 
 static void forward(const struct conv_call *call) {
+    if (K(nhwc_is_few)(call->conv, call->batch)) {
+        K(nhwc_few)(call);
+        return;
+    }
     struct pass p = pass_make(call->conv, call->batch, 0);
     p.in = call->x, p.out = call->y, p.weight = call->packed, p.bias = call->bias, p.activation = call->activation;
     pass_run(&p, call->threads, call->scratch);
@@ -278,16 +255,13 @@ static size_t pass_bytes(const struct conv *c, int batch, int back, int threads)
     return place_sizes(&p, sizes) * (size_t)threads;
 }
 
-/* The most that any batch up to this one needs: small ones are padded. */
+/* The most that any batch up to this one needs: of few pixels there is another way. */
 static size_t scratch_bytes(const struct conv *c, int batch, int training, int threads) {
-    size_t most = pass_bytes(c, batch, 0, threads), back = training ? pass_bytes(c, batch, 1, threads) : 0, weight = 0;
+    size_t most = pass_bytes(c, batch, 0, threads), back = training ? pass_bytes(c, batch, 1, threads) : 0, few = K(nhwc_few_scratch)(c, batch, threads), weight = 0;
     if (training) {
         weight = K(pointwise_supports)(c) ? K(pointwise_scratch)(c, batch, threads) : K(nhwc_weight_scratch)(c, batch, threads);
     }
-    for (int n = 1; n <= batch && n <= PADDED; n++) {
-        size_t bytes = pass_bytes(c, n, 0, threads);
-        most = bytes > most ? bytes : most;
-    }
+    most = few > most ? few : most;
     most = back > most ? back : most;
     return weight > most ? weight : most;
 }

@@ -1,5 +1,5 @@
-/* The parts of conv_nhwc: tiles of sums in registers (conv_nhwc_tile.c), the walk over outputs (conv_nhwc.c), the packed weights
- * (conv_nhwc_pack.c), the gradient of the weights (conv_nhwc_weight.c, of 1x1 kernels conv_pointwise.c). */
+/* The parts of conv_nhwc: tiles of sums in registers (conv_nhwc_tile.c), the walk over outputs (conv_nhwc.c; of few pixels
+ * conv_nhwc_few.c), the packed weights (conv_nhwc_pack.c), the gradient of the weights (conv_nhwc_weight.c, of 1x1 kernels conv_pointwise.c). */
 #ifndef DLCLI_KERNELS_BODY_CONV_NHWC_H
 #define DLCLI_KERNELS_BODY_CONV_NHWC_H
 
@@ -28,20 +28,35 @@ static inline int panel_vectors(const struct panels *p, int i) {
 struct run { ptrdiff_t x, w; int length; };
 struct pixel { ptrdiff_t x, y; };       /* offsets of a pixel's input and output */
 
-/* Sums of R pixels x N vectors of channels over some runs. `first`: from bias (or 0), else from `partial`, [pixel][N * LANES]; `last`: to y, else to
- * `partial`. columns: channels of the panel that exist; bias has zeros behind them. */
+/* Sums of R pixels x N vectors of channels over some runs. `first`: from bias (or 0), else from `partial`, [row][N * LANES]; `last`: to y, else to
+ * `partial`. rows: which row of it is each pixel's; NULL: one after the other.
+ * ask: what will be read after the tiles at hand, asked of the second-level cache meanwhile, ask_step bytes further at each weight; or NULL. columns: channels of the panel that exist; bias has zeros behind them. */
 struct nhwc_tile {
     const real *x, *w;
     const struct pixel *pixels;
+    const int *rows;
     const struct run *runs;
     int run_count, first, last, columns, add;
     enum activation activation;
     const real *bias;
     real *partial;
     elem *y;
+    const char *ask;
+    ptrdiff_t ask_step;
 };
 typedef void nhwc_tile_work(const struct nhwc_tile *t);
 extern nhwc_tile_work *const K(nhwc_tiles)[NHWC_THIN][NHWC_N];
+
+/* Has `tiles` tiles, each of `length` weights a channel, ask for the `count` reals at `next` while they work, an even step at each weight; NULL: for
+ * nothing. Then, after each of them: goes on with the next one's share. */
+static inline void nhwc_ask(struct nhwc_tile *t, const real *next, int count, int tiles, int length) {
+    t->ask = (const char *)next;
+    t->ask_step = (ptrdiff_t)((size_t)count * sizeof(real)) / conv_most(1, tiles * length);
+}
+
+static inline void nhwc_asked(struct nhwc_tile *t, int length) {
+    t->ask = t->ask == NULL ? NULL : t->ask + t->ask_step * length;
+}
 
 /* `count` places: x advances by x_step places each, dy by one. */
 struct stretch { int x, dy, count; };
@@ -65,7 +80,12 @@ size_t K(nhwc_packed_reals)(const struct conv *conv, int back);
 size_t K(nhwc_packed_bytes)(const struct conv *conv, int training);
 void K(nhwc_pack)(const struct conv *c, const void *weight, const void *scale, int training, void *packed, struct threads *threads);
 
-/* conv_pointwise.c: the same for 1x1 kernels. */
+/* conv_nhwc_few.c: forward, for calls of few pixels. Scratch: of any batch up to this one. */
+int K(nhwc_is_few)(const struct conv *c, int batch);
+size_t K(nhwc_few_scratch)(const struct conv *c, int batch, int threads);
+void K(nhwc_few)(const struct conv_call *call);
+
+/* conv_pointwise.c: the gradient of the weights for 1x1 kernels. */
 int K(pointwise_supports)(const struct conv *c);
 size_t K(pointwise_scratch)(const struct conv *conv, int batch, int threads);
 void K(pointwise_backward_weight)(const struct conv_call *call);

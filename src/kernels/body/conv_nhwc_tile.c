@@ -50,6 +50,10 @@ INLINE void finish(const int R, const int N, const struct nhwc_tile *t, const ve
         store(R, N, t, sum, LANES);
     } else if (t->last && sizeof(elem) == sizeof(real) && !t->add && is_clipped) {
         store(R, N, t, sum, (size_t)(t->columns - (N - 1) * LANES));
+    } else if (!t->last && t->rows != NULL) {
+        UNROLL for (int i = 0; i < R * N; i++) {
+            vec_store_reals(t->partial + (ptrdiff_t)t->rows[i / N] * (N * LANES) + i % N * LANES, &sum[i]);
+        }
     } else {
         real all[CONV_SUMS * LANES], *to = t->last ? all : t->partial;
         UNROLL for (int i = 0; i < R * N; i++) {
@@ -61,9 +65,39 @@ INLINE void finish(const int R, const int N, const struct nhwc_tile *t, const ve
     }
 }
 
+/* asks: the tile asks for what comes next. */
+INLINE void add_runs(const int R, const int N, const int asks, const struct nhwc_tile *t, vec *sum) {
+    const char *ask = t->ask;
+    ptrdiff_t ask_step = t->ask_step;
+    for (int i = 0; i < t->run_count; i++) {
+        const struct run *run = &t->runs[i];
+        const real *w = t->w + run->w * (N * LANES), *x[NHWC_THIN];
+        UNROLL for (int r = 0; r < R; r++) {
+            x[r] = t->x + t->pixels[r].x + run->x;
+        }
+        for (ptrdiff_t k = 0, length = run->length; k < length; k++, w += N * LANES) {
+            vec at[NHWC_N];
+            if (asks) {
+                __builtin_prefetch(ask, 0, 2);
+                ask += ask_step;
+            }
+            UNROLL for (int n = 0; n < N; n++) {
+                vec_load_reals(&at[n], w + n * LANES);
+            }
+            UNROLL for (int s = 0; s < R * N; s++) {
+                sum[s] += at[s % N] * x[s / N][k];
+            }
+        }
+    }
+}
+
 INLINE void tile(const int R, const int N, const struct nhwc_tile *t) {
     vec sum[CONV_SUMS];
-    if (!t->first) {
+    if (!t->first && t->rows != NULL) {
+        UNROLL for (int i = 0; i < R * N; i++) {
+            vec_load_reals(&sum[i], t->partial + (ptrdiff_t)t->rows[i / N] * (N * LANES) + i % N * LANES);
+        }
+    } else if (!t->first) {
         UNROLL for (int i = 0; i < R * N; i++) {
             vec_load_reals(&sum[i], t->partial + i * LANES);
         }
@@ -76,21 +110,10 @@ INLINE void tile(const int R, const int N, const struct nhwc_tile *t) {
             sum[i] = (vec){0};
         }
     }
-    for (int i = 0; i < t->run_count; i++) {
-        const struct run *run = &t->runs[i];
-        const real *w = t->w + run->w * (N * LANES), *x[NHWC_THIN];
-        UNROLL for (int r = 0; r < R; r++) {
-            x[r] = t->x + t->pixels[r].x + run->x;
-        }
-        for (ptrdiff_t k = 0, length = run->length; k < length; k++, w += N * LANES) {
-            vec at[NHWC_N];
-            UNROLL for (int n = 0; n < N; n++) {
-                vec_load_reals(&at[n], w + n * LANES);
-            }
-            UNROLL for (int s = 0; s < R * N; s++) {
-                sum[s] += at[s % N] * x[s / N][k];
-            }
-        }
+    if (t->ask != NULL) {
+        add_runs(R, N, 1, t, sum);
+    } else {
+        add_runs(R, N, 0, t, sum);
     }
     finish(R, N, t, sum);
 }

@@ -4,11 +4,17 @@
  * becomes pixels again, all of it in the second- or third-level cache. Where blocks are too few to share among threads, a block's output channels are
  * cut as well, and the inputs of all blocks are transformed beforehand. In training the weights are transformed at each call, into scratch: kept, they
  * would take four times the memory of the weights, twice. With one or two blocks each piece transforms those of its own channels, which thus never
- * leave the cache. */
+ * leave the cache; else, where they are more than it keeps, the next ones are asked for while a panel is multiplied. */
 #include "kernels/body/conv_winograd.h"
 #include "kernels/body/transpose.h"
 
-enum { DEPTH = 256, WANTED = 32, TAPS = 9, ROWS = 16 };       /* of a panel that stays in the first-level cache; pieces for a large team; weights of a filter; rows packed together */
+enum {
+    DEPTH = 256,             /* of a panel that stays in the first-level cache */
+    CACHED = 1024 * 1024,    /* bytes of weights that a second-level cache keeps, at most */
+    WANTED = 32,             /* pieces for a large team */
+    TAPS = 9,                /* weights of a filter */
+    ROWS = 16,               /* packed together */
+};
 
 struct pass {
     const struct conv *conv;
@@ -17,6 +23,7 @@ struct pass {
     int tiles_w, tiles_each, tiles;          /* of a row, of a sample, in all */
     struct panels panels;
     int block, blocks, panel_parts, own_weights;
+    int asks;                                /* for the weights that come next, which no cache keeps */
     ptrdiff_t in_width;                      /* in_c, whole vectors */
     ptrdiff_t u_step, v_step, m_step;        /* between frequencies of weights, inputs, outputs */
     const elem *in;
@@ -51,6 +58,7 @@ static struct pass pass_make(const struct conv *c, int batch, int back, int pack
     p.own_weights = !packed && p.panel_parts > 1 && p.blocks <= 2;
     int all = p.panels.vectors * LANES, most = conv_parts(p.panels.count, p.panel_parts) * NHWC_N * LANES;
     p.u_step = (ptrdiff_t)(p.own_weights ? most : all) * p.in_c + WINO_SKEW;
+    p.asks = !p.own_weights && (size_t)p.u_step * WINO_F * sizeof(real) >= CACHED;
     p.v_step = p.block * p.in_width + WINO_SKEW;
     p.m_step = (ptrdiff_t)p.block * most + WINO_SKEW;
     return p;
@@ -178,22 +186,42 @@ static void input_range(void *job, size_t begin, size_t end) {
 
 struct part { const struct pass *p; int tile, tiles, panel, panel_end, first; const real *u, *v; real *m; struct pixel *pixels; };
 
+/* The weights of a panel for one frequency. */
+static const real *panel_weights(const struct part *part, int f, int panel) {
+    const struct pass *p = part->p;
+    return part->u + f * p->u_step + (ptrdiff_t)(panel_begin(&p->panels, panel) - (p->own_weights ? part->first : 0)) * p->in_c;
+}
+
+/* The tiles of block b of a panel ask for the weights behind it: of the next block, the next panel, the next frequency. */
+static void ask_next(const struct part *part, struct nhwc_tile *t, int f, int panel, int b) {
+    const struct pass *p = part->p;
+    int blocks = conv_parts(p->in_c, DEPTH), more = b + 1 < blocks, next = more ? panel : panel + 1 < part->panel_end ? panel + 1 : part->panel;
+    int next_f = more || next > panel ? f : f + 1, next_b = more ? b + 1 : 0, width = panel_vectors(&p->panels, next) * LANES;
+    int begin = conv_part(p->in_c, blocks, next_b), end = conv_part(p->in_c, blocks, next_b + 1);
+    const real *w = next_f < WINO_F ? panel_weights(part, next_f, next) + (ptrdiff_t)begin * width : NULL;
+    nhwc_ask(t, w, (end - begin) * width, conv_parts(part->tiles, NHWC_R), t->runs->length);
+}
+
 /* A panel's products of one frequency: sums [tile][width]. */
 static void panel_run(const struct part *part, int f, int panel) {
     const struct pass *p = part->p;
     int first = panel_begin(&p->panels, panel), vectors = panel_vectors(&p->panels, panel), width = vectors * LANES;
     int blocks = conv_parts(p->in_c, DEPTH), rows = conv_parts(part->tiles, NHWC_R);
-    struct nhwc_tile t = {.x = part->v + f * p->v_step, .w = part->u + f * p->u_step + (ptrdiff_t)(first - (p->own_weights ? part->first : 0)) * p->in_c, .run_count = 1};
+    struct nhwc_tile t = {.x = part->v + f * p->v_step, .w = panel_weights(part, f, panel), .run_count = 1};
     real *m = part->m + f * p->m_step + (ptrdiff_t)(first - part->first) * p->block;
     for (int b = 0; b < blocks; b++) {
         int begin = conv_part(p->in_c, blocks, b);
         struct run run = {begin, begin, conv_part(p->in_c, blocks, b + 1) - begin};
         t.runs = &run, t.first = b == 0;
+        if (p->asks) {
+            ask_next(part, &t, f, panel, b);
+        }
         for (int i = 0; i < rows; i++) {
             int from = conv_part(part->tiles, rows, i), count = conv_part(part->tiles, rows, i + 1) - from;
             t.pixels = part->pixels + from;
             t.partial = m + (ptrdiff_t)from * width;
             K(nhwc_tiles)[count - 1][vectors - 1](&t);
+            nhwc_asked(&t, run.length);
         }
     }
 }
