@@ -1,6 +1,6 @@
 /* Measures models on a split (train.h). Sums are made sample by sample in the order of the set, so that the numbers
  * have the same bits for any number of threads. */
-#include "measure.h"
+#include "measure_parts.h"
 
 #include <float.h>
 #include <math.h>
@@ -8,25 +8,6 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "layers/layer.h"
-
-/* One model of the ensemble. Where its pictures become numbers in another way it has a loader of its own. */
-struct member { struct model *model; struct preprocess preprocess; struct loader *loader; };
-
-struct measuring {
-    const struct measure_job *job;
-    struct member *members;
-    size_t width, rows;                      /* outputs of a row; rows of a batch, at most */
-    int batch, from_outputs;                 /* the loss is worked out from the probabilities, not the network's own */
-    float *outputs, *room;                   /* rows x width: averaged; of one model */
-    float *views;                            /* the sum of one model's outputs for a picture's views */
-    float *view;                             /* a batch of inputs, changed as job->tta says */
-    struct calibration calibration;
-    double *loss, *losses;                   /* per row: of one model; summed over models */
-    double error, *target, *target_squares;  /* regression: sums, the latter two per column */
-    struct measure *out;
-    uint64_t top1, top5;
-};
 
 int loader_threads(const struct dataset *set, int team) {
     int most = set->source->ops->flags & SOURCE_IN_MEMORY ? (team + 3) / 4 : team;
@@ -56,137 +37,6 @@ static int said(const float *row, int classes) {
         best = row[c] > row[best] ? c : best;
     }
     return best;
-}
-
-/* ---- setting up ---- */
-
-static int same_preprocess(const struct preprocess *a, const struct preprocess *b) {
-    int same = a->channels == b->channels && a->height == b->height && a->width == b->width && a->color == b->color &&
-               a->resize == b->resize && a->range == b->range;
-    for (int c = 0; same && c < a->channels && c < PREPROCESS_MOST_CHANNELS; c++) {
-        same = a->mean[c] == b->mean[c] && a->std[c] == b->std[c];
-    }
-    return same;
-}
-
-static struct loader *loader_open(const struct measuring *m, const struct preprocess *preprocess, struct err *err) {
-    const struct measure_job *job = m->job;
-    const struct dataset *set = &job->data->sets[job->split];
-    struct loader_options options = {
-        .set = set, .preprocess = preprocess, .steps = m->job->models[0]->graph.input.t, .batch = m->batch, .ahead = 2,
-        .threads = loader_threads(set, threads_count(job->threads)),
-    };
-    return loader_make(&options, err);
-}
-
-static int member_open(struct measuring *m, int i, struct err *err) {
-    struct member *member = &m->members[i];
-    const struct graph *graph = &member->model->graph, *first = &m->job->models[0]->graph;
-    struct shape mine = graph->nodes[graph->output].out, theirs = first->nodes[first->output].out;
-    member->preprocess = m->job->data->preprocess;
-    if (tta_check(m->job->tta, graph, member->model->path, err) != 0) {
-        return -1;
-    }
-    if (graph->classes != first->classes || !shape_same(mine, theirs)) {
-        return err_add(err, STATUS_REFUSED, "%s: has not the outputs that %s has: they are no ensemble",
-                       member->model->path, m->job->models[0]->path);
-    }
-    if (i > 0 && graph->data != NULL) {
-        struct preprocess own;
-        int read = preprocess_read(&own, graph->data, graph->input, err);
-        if (read < 0) {
-            return -1;
-        }
-        member->preprocess = read == 0 ? own : member->preprocess;   /* 1: mean=auto, as measured for the data */
-    }
-    if (i > 0 && same_preprocess(&member->preprocess, &m->members[0].preprocess)) {
-        return 0;
-    }
-    member->loader = loader_open(m, &member->preprocess, err);
-    return member->loader == NULL ? -1 : 0;
-}
-
-/* The data against the network: answers as many as labels; and streams of a text, which passes of another size would mix up. */
-static int check_streams(const struct measuring *m, struct err *err) {
-    const struct measure_job *job = m->job;
-    const struct dataset *set = &job->data->sets[job->split];
-    const struct graph *graph = &job->models[0]->graph;
-    int labels = set->source->label_count > 0 ? set->source->label_count : 1, answers = graph->nodes[graph->output].out.t;
-    size_t pass = (size_t)m->batch < set->count ? (size_t)m->batch : set->count;
-    if (answers != labels && set->source->target_count == 0) {
-        return err_add(err, STATUS_REFUSED, "%s: the network answers %d time%s a sample, the data %d", job->models[0]->path, answers,
-                       answers == 1 ? "" : "s", labels);
-    }
-    if (graph->carries && (set->source->ops->flags & SOURCE_STREAMS) && pass != (size_t)set->source->streams) {
-        return err_add(err, STATUS_REFUSED, "%s: carries its state along %d streams of the text: want --set net.batch=%zu in place of a batch of %zu",
-                       job->models[0]->path, set->source->streams, pass, pass);
-    }
-    return 0;
-}
-
-static int members_open(struct measuring *m, struct err *err) {
-    const struct measure_job *job = m->job;
-    m->members = mem_need((size_t)job->count, sizeof *m->members);
-    m->batch = job->models[0]->plan.target.batch;
-    for (int i = 0; i < job->count; i++) {
-        int batch = job->models[i]->plan.target.batch;
-        m->members[i].model = job->models[i];
-        plan_forget(&job->models[i]->plan);
-        m->batch = batch < m->batch ? batch : m->batch;
-    }
-    if (check_streams(m, err) != 0) {
-        return -1;
-    }
-    for (int i = 0; i < job->count; i++) {
-        if (member_open(m, i, err) != 0) {
-            return -1;
-        }
-    }
-    return 0;
-}
-
-/* Auxiliary classifiers have losses too, which are not the output's. */
-static int losses_of(const struct graph *graph) {
-    int losses = 0;
-    for (int i = 0; i < graph->node_count; i++) {
-        losses += layer_has_loss(&graph->nodes[i]);
-    }
-    return losses;
-}
-
-static int memory_make(struct measuring *m, struct err *err) {
-    const struct graph *graph = &m->job->models[0]->graph;
-    struct shape shape = graph->nodes[graph->output].out;
-    m->width = shape_step(shape);
-    m->rows = (size_t)m->batch * (size_t)shape.t;
-    m->outputs = mem_try(m->rows * m->width, sizeof *m->outputs);
-    m->views = mem_try(m->rows * m->width, sizeof *m->views);
-    m->room = mem_try(m->rows * m->width, sizeof *m->room);
-    m->loss = mem_try(m->rows, sizeof *m->loss);
-    m->losses = mem_try(m->rows, sizeof *m->losses);
-    m->target = mem_try(m->width, sizeof *m->target);
-    m->target_squares = mem_try(m->width, sizeof *m->target_squares);
-    m->out->classes = graph->classes;
-    m->out->regression = graph->classes == 0;
-    m->from_outputs = graph->gives_probabilities && (m->job->count > 1 || losses_of(graph) > 1 || m->job->tta != TTA_NONE);
-    m->view = mem_try((size_t)m->batch * shape_count(graph->input), sizeof *m->view);
-    size_t cells = (size_t)graph->classes * (size_t)graph->classes;
-    m->out->confusion = m->job->confusion ? mem_try(cells, sizeof *m->out->confusion) : NULL;
-    if (m->outputs == NULL || m->views == NULL || m->room == NULL || m->view == NULL || m->loss == NULL || m->losses == NULL || m->target == NULL ||
-        m->target_squares == NULL || (m->job->confusion && m->out->confusion == NULL)) {
-        return err_add(err, STATUS_FAILED, "out of memory for measuring %d classes", graph->classes);
-    }
-    return 0;
-}
-
-static void measuring_free(struct measuring *m) {
-    for (int i = 0; m->members != NULL && i < m->job->count; i++) {
-        loader_free(m->members[i].loader);
-    }
-    void *all[] = {m->members, m->outputs, m->views, m->room, m->view, m->loss, m->losses, m->target, m->target_squares};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-        free(all[i]);
-    }
 }
 
 /* ---- a batch ---- */
@@ -334,7 +184,7 @@ int measure_do(const struct measure_job *job, struct measure *out, struct err *e
     }
     struct measuring m = {.job = job, .out = out};
     double start = progress_now();
-    int result = members_open(&m, err) != 0 || memory_make(&m, err) != 0 ? -1 : all_measure(&m, err);
+    int result = measuring_make(&m, err) != 0 ? -1 : all_measure(&m, err);
     if (result == 0) {
         finish(&m);
     }
