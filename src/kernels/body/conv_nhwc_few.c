@@ -36,11 +36,11 @@ static struct few few_make(const struct conv *c, int batch) {
 enum { SHARED_PARTS = 4 };
 
 static size_t shared_sizes(const struct few *f, int batch, size_t sizes[SHARED_PARTS]) {
-    const struct conv *c = f->conv;
+    size_t values = (size_t)batch * (size_t)f->conv->h * (size_t)f->conv->w * (size_t)f->conv->c;
     sizes[0] = (size_t)(f->taps + 1) * (size_t)f->pixel_count * sizeof(struct pixel);
     sizes[1] = (size_t)(f->taps + 1) * (size_t)f->pixel_count * sizeof(int);
     sizes[2] = (size_t)(f->taps + 2) * sizeof(int);
-    sizes[3] = sizeof(elem) == sizeof(real) ? 0 : (size_t)batch * (size_t)c->h * (size_t)c->w * (size_t)c->c * sizeof(real);
+    sizes[3] = sizeof(elem) == sizeof(real) ? 0 : values * sizeof(real);
     return conv_sizes(sizes, SHARED_PARTS);
 }
 
@@ -96,7 +96,7 @@ static void piece_run(void *arg, int piece, int thread) {
         width = vectors * LANES, channel = group * f->out_c + first, blocks = conv_parts(f->in_c, DEPTH);
     ptrdiff_t rows = (ptrdiff_t)f->in_c * f->taps;
     real bias[NHWC_N * LANES] = {0}, *sums = (real *)(void *)(f->scratch + (size_t)thread * f->scratch_each);
-    struct run run;
+    struct run run = {0, 0, 0};
     struct nhwc_tile t = {.x = f->x + group * f->in_c, .w = f->weight + ((ptrdiff_t)group * f->panels.vectors * LANES + first) * rows, .runs = &run, .run_count = 1,
         .columns = conv_least(width, f->out_c - first), .activation = f->activation, .partial = sums, .y = f->y + channel};
     if (f->bias != NULL) {
