@@ -482,6 +482,35 @@ static void test_smaller_batch(void **state) {
     each_shape(DTYPE_BF16, 5, smaller_batch);
 }
 
+static int few_compared;
+
+/* Calls of few pixels are another walk of nhwc's (conv_nhwc_few.c), which adds up in the same order: one sample's bits are those among others. */
+static void few_same_bits(const struct way *way, const struct known *k) {
+    const struct conv *c = &k->shape->conv;
+    if (strcmp(way->kernel->name, "nhwc") != 0 || strcmp(k->shape->name, "3x3, deep") != 0) {
+        return;
+    }
+    float *weight = floats(k->w, k->ws);
+    void *packed = guarded(way->kernel->packed_bytes(c, 0), 0xff), *scratch = guarded(way->kernel->scratch_bytes(c, k->shape->batch, 0, 1), 0xff);
+    struct tensor x = tensor_make(way, k->shape->batch, c->c, c->h * c->w, k->x), all = tensor_make(way, k->shape->batch, c->k, c->oh * c->ow, NULL);
+    struct tensor one = tensor_make(way, 1, c->k, c->oh * c->ow, NULL);
+    way->kernel->pack(c, weight, NULL, 0, packed, NULL);
+    struct conv_call call = {.conv = c, .batch = k->shape->batch, .x = x.data, .weight = weight, .packed = packed, .y = all.data, .activation = ACT_LINEAR, .scratch = scratch};
+    way->kernel->forward(&call);
+    call.batch = 1, call.y = one.data;
+    way->kernel->forward(&call);
+    assert_memory_equal(one.data, all.data, one.bytes);
+    few_compared++;
+    free(weight), free(packed), free(scratch), free(x.data), free(all.data), free(one.data);
+}
+
+static void test_few_same_bits(void **state) {
+    (void)state;
+    each_shape(DTYPE_F32, 1, few_same_bits);
+    each_shape(DTYPE_BF16, 1, few_same_bits);
+    assert_true(few_compared > 0 || PAIR_STEP > 1);
+}
+
 /* Ways that multiply bfloat16 round weights to the nearest, ties to even, as they pack them. */
 static void packs_rounded(const struct way *way, const struct known *k) {
     static const uint32_t below[] = {0x8000, 0x7fff, 0x8001};      /* half of the last place, less, more */
@@ -508,7 +537,7 @@ static void test_packed(void **state) { (void)state; each_shape(DTYPE_BF16, 1, p
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_packed),
-        cmocka_unit_test(test_f32), cmocka_unit_test(test_bf16), cmocka_unit_test(test_smaller_batch),
+        cmocka_unit_test(test_f32), cmocka_unit_test(test_bf16), cmocka_unit_test(test_smaller_batch), cmocka_unit_test(test_few_same_bits),
         cmocka_unit_test(test_teams_f32), cmocka_unit_test(test_teams_bf16),
     };
     return cmocka_run_group_tests(tests, known_open, known_close);

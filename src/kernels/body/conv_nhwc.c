@@ -8,8 +8,6 @@
  * Where there are few pixels in all, going forward is another walk (conv_nhwc_few.c). */
 #include "kernels/body/conv_nhwc.h"
 
-enum { DEPTH = 256 };      /* of a block: DEPTH rows of a panel fill half of the first-level cache */
-
 struct pass {
     const struct conv *conv;
     struct axis h, w;
@@ -60,7 +58,7 @@ struct place {
 enum { PLACE_PARTS = 7 };
 
 static int most_blocks(const struct pass *p) {
-    return p->in_c * p->h.size * p->w.size / DEPTH + 1;
+    return p->in_c * p->h.size * p->w.size / NHWC_DEPTH + 1;
 }
 
 /* Bytes of each of its arrays; returns the sum. */
@@ -113,7 +111,7 @@ static void list_pixels(struct part *part, const struct segment *rows, const str
 /* The taps of a class, in the order of the packed weights, as runs of neighbours, cut into blocks of equal depth. */
 static void list_runs(struct part *part, const struct taps *h, const struct taps *w) {
     const struct pass *p = part->p;
-    int taps = h->count * w->count, depth = taps * p->in_c, block = conv_parts(depth, conv_most(1, conv_parts(depth, DEPTH))), room = 0;
+    int taps = h->count * w->count, depth = taps * p->in_c, block = conv_parts(depth, conv_most(1, conv_parts(depth, NHWC_DEPTH))), room = 0;
     struct run *run = part->place.runs - 1;
     part->blocks = 0;
     for (int t = 0; t < taps; t++) {

@@ -7,6 +7,7 @@
 
 /* A tile: NHWC_R rows (pixels, or channels of dy) by NHWC_N vectors of neighbouring channels, or NHWC_THIN rows by one. */
 enum { NHWC_R = CONV_TILE_R, NHWC_N = CONV_TILE_N, NHWC_THIN = CONV_THIN_R };
+enum { NHWC_DEPTH = 256 };      /* rows of a panel that fill half of the first-level cache, and stay there while tiles pass by */
 
 /* Channels of one group, cut into panels of up to NHWC_N vectors; the last vector is filled up with zeros. */
 struct panels { int channels, vectors, count; };
@@ -29,8 +30,8 @@ struct run { ptrdiff_t x, w; int length; };
 struct pixel { ptrdiff_t x, y; };       /* offsets of a pixel's input and output */
 
 /* Sums of R pixels x N vectors of channels over some runs. `first`: from bias (or 0), else from `partial`, [row][N * LANES]; `last`: to y, else to
- * `partial`. rows: which row of it is each pixel's; NULL: one after the other.
- * ask: what will be read after the tiles at hand, asked of the second-level cache meanwhile, ask_step bytes further at each weight; or NULL. columns: channels of the panel that exist; bias has zeros behind them. */
+ * `partial`. rows: which row of it is each pixel's; NULL: one after the other. columns: channels of the panel that exist; bias has zeros behind them.
+ * ask: what will be read after the tiles at hand, asked of the second-level cache meanwhile, ask_step bytes further at each weight; or NULL. */
 struct nhwc_tile {
     const real *x, *w;
     const struct pixel *pixels;

@@ -4,7 +4,7 @@
  * order of conv_nhwc.c: both give the same bits. */
 #include "kernels/body/conv_nhwc.h"
 
-enum { DEPTH = 256, PIXELS = 96, CHANNELS = 96 };      /* channels of a block, at most; pixels of a call, at most; channels of x, at least */
+enum { PIXELS = 96, CHANNELS = 96 };      /* pixels of a call, at most; channels of x, at least: measured */
 
 struct few {
     const struct conv *conv;
@@ -93,7 +93,7 @@ static void list_run(const struct few *f, struct nhwc_tile *t, int list, int vec
 static void piece_run(void *arg, int piece, int thread) {
     const struct few *f = arg;
     int group = piece / f->panels.count, panel = piece % f->panels.count, first = panel_begin(&f->panels, panel), vectors = panel_vectors(&f->panels, panel),
-        width = vectors * LANES, channel = group * f->out_c + first, blocks = conv_parts(f->in_c, DEPTH);
+        width = vectors * LANES, channel = group * f->out_c + first, blocks = conv_parts(f->in_c, NHWC_DEPTH);
     ptrdiff_t rows = (ptrdiff_t)f->in_c * f->taps;
     real bias[NHWC_N * LANES] = {0}, *sums = (real *)(void *)(f->scratch + (size_t)thread * f->scratch_each);
     struct run run = {0, 0, 0};

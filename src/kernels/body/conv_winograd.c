@@ -9,7 +9,6 @@
 #include "kernels/body/transpose.h"
 
 enum {
-    DEPTH = 256,             /* of a panel that stays in the first-level cache */
     CACHED = 1024 * 1024,    /* bytes of weights that a second-level cache keeps, at most */
     WANTED = 32,             /* pieces for a large team */
     TAPS = 9,                /* weights of a filter */
@@ -195,7 +194,7 @@ static const real *panel_weights(const struct part *part, int f, int panel) {
 /* The tiles of block b of a panel ask for the weights behind it: of the next block, the next panel, the next frequency. */
 static void ask_next(const struct part *part, struct nhwc_tile *t, int f, int panel, int b) {
     const struct pass *p = part->p;
-    int blocks = conv_parts(p->in_c, DEPTH), more = b + 1 < blocks, next = more ? panel : panel + 1 < part->panel_end ? panel + 1 : part->panel;
+    int blocks = conv_parts(p->in_c, NHWC_DEPTH), more = b + 1 < blocks, next = more ? panel : panel + 1 < part->panel_end ? panel + 1 : part->panel;
     int next_f = more || next > panel ? f : f + 1, next_b = more ? b + 1 : 0, width = panel_vectors(&p->panels, next) * LANES;
     int begin = conv_part(p->in_c, blocks, next_b), end = conv_part(p->in_c, blocks, next_b + 1);
     const real *w = next_f < WINO_F ? panel_weights(part, next_f, next) + (ptrdiff_t)begin * width : NULL;
@@ -206,7 +205,7 @@ static void ask_next(const struct part *part, struct nhwc_tile *t, int f, int pa
 static void panel_run(const struct part *part, int f, int panel) {
     const struct pass *p = part->p;
     int first = panel_begin(&p->panels, panel), vectors = panel_vectors(&p->panels, panel), width = vectors * LANES;
-    int blocks = conv_parts(p->in_c, DEPTH), rows = conv_parts(part->tiles, NHWC_R);
+    int blocks = conv_parts(p->in_c, NHWC_DEPTH), rows = conv_parts(part->tiles, NHWC_R);
     struct nhwc_tile t = {.x = part->v + f * p->v_step, .w = panel_weights(part, f, panel), .run_count = 1};
     real *m = part->m + f * p->m_step + (ptrdiff_t)(first - part->first) * p->block;
     for (int b = 0; b < blocks; b++) {
