@@ -104,7 +104,9 @@ def airbench():
     def group(i, o):
         out = [nn.Conv2d(i, o, 3, padding=1, bias=False), nn.MaxPool2d(2), nn.BatchNorm2d(o), nn.GELU()]
         return out + [nn.Conv2d(o, o, 3, padding=1, bias=False), nn.BatchNorm2d(o), nn.GELU()]
-    return nn.Sequential(nn.Conv2d(3, 24, 2), nn.GELU(), *group(24, 64), *group(64, 256), *group(256, 256), nn.MaxPool2d(3), nn.Flatten(),
+    whiten = nn.Conv2d(3, 24, 2)
+    whiten.weight.requires_grad_(False)     # as the config's freeze_weights=1; its biases are trained
+    return nn.Sequential(whiten, nn.GELU(), *group(24, 64), *group(64, 256), *group(256, 256), nn.MaxPool2d(3), nn.Flatten(),
                          nn.Linear(256, 10, bias=False))
 
 
@@ -133,6 +135,14 @@ def rate(step, batch, steps):
     return batch / sorted(times)[len(times) // 2]
 
 
+def sgd(net):
+    learning = [p for p in net.parameters() if p.requires_grad]
+    try:
+        return torch.optim.SGD(learning, 1e-6, momentum=0.9, fused=True)
+    except (TypeError, RuntimeError):   # older versions have none for the CPU
+        return torch.optim.SGD(learning, 1e-6, momentum=0.9)
+
+
 def run_torch(name, mode, batch, precision, steps, may_compile):
     make, shape, classes = NETWORKS[name]
     net, (x, y) = make(), sample(shape, batch, classes)
@@ -141,7 +151,7 @@ def run_torch(name, mode, batch, precision, steps, may_compile):
     for memory in formats:
         net = net.to(memory_format=memory)
         data = x.to(memory_format=memory) if shape else x
-        optimizer = torch.optim.SGD(net.parameters(), 1e-6, momentum=0.9)
+        optimizer = sgd(net)
 
         def train():
             optimizer.zero_grad()

@@ -163,10 +163,9 @@ int config_parse(struct config *config, const char *name, const char *text, size
         return err_add(err, STATUS_REFUSED, "%s: %zu bytes are too many for a config, want at most %d", name, length,
                        CONFIG_MOST_BYTES);
     }
-    if (length >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) { /* UTF-8's mark */
-        text += 3;
-        length -= 3;
-    }
+    size_t mark = file_mark(text, length);
+    text += mark;
+    length -= mark;
     const char *nul = length > 0 ? memchr(text, '\0', length) : NULL;
     if (nul != NULL) {
         return err_add(err, STATUS_REFUSED, "%s:%d: a NUL byte: a config is text", name, line_of(text, nul));

@@ -54,10 +54,12 @@ int config_read(struct config *config, const char *path, struct err *err);
 int config_parse(struct config *config, const char *name, const char *text, size_t length, struct err *err);
 void config_free(struct config *config);
 
-/* Applies "section.key=value": section is a section's name (the first such), or a layer's name= or index (0 = first section that is neither
- * [net]/[network] nor [data]). Replaces or adds the entry (config_check lets it win over
+/* Applies "section.key=value": section is a section's name (the first such), a layer's name= or the name that it has without ("connected2": the second
+ * layer of that type), or its index (0 = first section that is neither [net]/[network] nor [data]). type: the proper name of a section's type
+ * ("convolutional" of "conv"), NULL where there is no such type. Replaces or adds the entry (config_check lets it win over
  * a key of the file that has another of its names). [data] is made where it is missing. Unknown section: an error with the nearest. */
-int config_set(struct config *config, const char *assignment, struct err *err);
+typedef const char *config_type(const char *section);
+int config_set(struct config *config, const char *assignment, config_type *type, struct err *err);
 
 /* Sets key to value in section (added if missing): how resolved values (mean=auto) get into the stored config. The value is not
  * looked at: it must fit the key's type, without line breaks or " #". */

@@ -123,10 +123,34 @@ static int check_list(const struct entry *entry, const char *label, struct err *
     return 0;
 }
 
+/* Is the sentence of that file and with that end among the warnings? */
+static int is_warned(const struct err *err, const char *file, const char *end) {
+    size_t length = strlen(end);
+    for (int i = 0; i < err->warnings && i < ERR_MOST; i++) {
+        size_t all = strlen(err->warned[i]);
+        if (all >= length && strcmp(err->warned[i] + all - length, end) == 0 &&
+            strncmp(err->warned[i], file, strlen(file)) == 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* One warning, with the first line, for all sections of a type: darknet's configs repeat such keys in layer after layer. */
+static void warn_ignored(const struct entry *entry, const char *label, struct err *err) {
+    static const char what[] = "has no use here and is ignored";
+    char *where = config_where_entry(entry, label), *end = mem_format("[%s] %s: %s", label, entry->key, what);
+    if (!is_warned(err, entry->file, end)) {
+        err_warn(err, "%s%s", where, what);
+    }
+    free(where);
+    free(end);
+}
+
 static int check_value(const struct entry *entry, const char *label, struct err *err) {
     switch (entry->is->type) {
     case KEY_IGNORED:
-        err_warn(err, "%s: [%s] %s: has no use here and is ignored", entry->file, label, entry->key);
+        warn_ignored(entry, label, err);
         return 0;
     case KEY_INTS:
     case KEY_REALS:
@@ -175,7 +199,7 @@ static int choose_twin(const struct entry *first, const struct entry *second, co
 static void resolve_twins(struct section *section, const char *label, struct err *err) {
     for (size_t i = 1; i < section->count; i++) {
         const struct entry *second = &section->entries[i];
-        for (size_t j = 0; j < i && second->is != NULL && second->is->type != KEY_IGNORED; j++) {
+        for (size_t j = 0; j < i && second->is != NULL; j++) {
             if (section->entries[j].is == second->is) {
                 int drop = choose_twin(&section->entries[j], second, label, err);
                 if (drop >= 0) {

@@ -9,7 +9,7 @@
 #include "net.h"
 #include "sources/source.h"
 
-enum { MOST_LAYER_INPUTS = 256 };
+enum { MOST_LAYER_INPUTS = 256, MOST_LAYER_NAME = 200 };
 
 static int is_net(const struct section *s) { return !strcmp(s->name, "net") || !strcmp(s->name, "network"); }
 static int is_data(const struct section *s) { return !strcmp(s->name, "data"); }
@@ -87,6 +87,8 @@ static int name_layers(struct graph *g, struct err *err) {
         for (int j = 0; j < i; j++) ordinal += g->layers[j].ops == layer->ops;
         if (given && (is_number(given) || !*given || strpbrk(given, ",\"\\")))
             bad |= config_refuse(layer->section, layer->type, "name", err, "want a name (not a number; no comma, quote or backslash), got \"%s\"", given);
+        else if (given && strlen(given) > MOST_LAYER_NAME)
+            bad |= config_refuse(layer->section, layer->type, "name", err, "want a name of at most %d bytes, got %zu", MOST_LAYER_NAME, strlen(given));
         layer->name = given ? mem_copy(given) : mem_format("%s%d", layer->type, ordinal);
         for (int j = 0; j < i; j++)
             if (!strcmp(g->layers[j].name, layer->name))
@@ -216,6 +218,22 @@ static void finish(struct graph *g) {
     g->gives_probabilities = g->classes > 0 && g->nodes[g->output].ops == &layer_softmax;
 }
 
+/* Losses are a sample's and a step's, and all are of the same labels or target values: those of the output. */
+static int check_losses(const struct graph *g, struct err *err) {
+    struct shape output = g->nodes[g->output].out;
+    int bad = 0;
+    for (int i = 0; i < g->node_count; i++) {
+        const struct node *node = &g->nodes[i];
+        int loss = layer_has_loss(node), penalty = node->ops == &layer_sparsity;
+        if ((loss || penalty) && node->out.t != output.t)
+            bad = node_refuse(node, penalty ? "sparsity" : NULL, err, "its loss is of %d steps a sample, but the network answers at %d: want as many", node->out.t, output.t);
+        else if (loss && shape_step(node->out) != shape_step(output))
+            bad = node_refuse(node, NULL, err, "its loss is of %zu values, but the network's output has %zu, and labels and targets are as many: want a layer of that width before it",
+                shape_step(node->out), shape_step(output));
+    }
+    return bad;
+}
+
 /* Whether states are carried: as [net] says, else where it makes sense. */
 static int read_carry(struct graph *g, struct err *err) {
     const struct node *forward = NULL, *both = NULL;
@@ -250,7 +268,7 @@ int graph_build(struct graph *graph, struct config *config, struct err *err) {
     for (int i = 0; i < graph->layer_count; i++)
         if (add_layer(graph, i, err)) return -1;
     finish(graph);
-    return read_carry(graph, err);
+    return check_losses(graph, err) || read_carry(graph, err) ? -1 : 0;
 }
 
 int graph_reads_symbols(const struct graph *graph) {

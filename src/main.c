@@ -1,4 +1,6 @@
 /* argv -> command table -> exit status. The only exit. */
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +25,13 @@ static void catch_signals(void) {
     sigaction(SIGTERM, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);      /* a file that may not grow is an error of write, with a sentence */
+}
+
+/* A standard stream that is closed would be the next file that is opened, and what is said would land in that file. /dev/null takes its place, opened
+ * the wrong way round: using it fails with EBADF, as using what is closed does. */
+static void hold_streams(void) {
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF) open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 }
 
 static const struct command *find_command(const char *name, struct err *err) {
@@ -120,6 +129,7 @@ static void print_errors(const struct err *err) {
 
 int main(int argc, char **argv) {
     struct err err = {0};
+    hold_streams();
     catch_signals();
     int bad = begin(argc, argv, &err);
     if (err.reader_gone) {     /* `| head` has seen enough */
@@ -127,6 +137,8 @@ int main(int argc, char **argv) {
         bad = 0;
     }
     print_errors(&err);
+    /* What waited for input knows that a signal came, not which. */
+    if (err.status == STATUS_INTERRUPTED && stop_signal == SIGTERM) err.status = STATUS_TERMINATED;
     int status = bad ? (err.status ? (int)err.status : STATUS_FAILED) : 0;
     err_free(&err);
     exit(status);

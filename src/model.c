@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "layers/layer.h"
 #include "quantize.h"
 #include "sources/source.h"
 
@@ -75,12 +76,18 @@ static void classes_find(struct model *model, int tell, struct err *err) {
     err_free(&none);
 }
 
-static int classes_check(const struct model *model, struct err *err) {
-    if (model->classes != NULL && model->graph.classes > 0 && model->class_count != model->graph.classes) {
-        return err_add(err, STATUS_REFUSED, "%s: names %d classes, but the network has %d outputs", model->path,
-                       model->class_count, model->graph.classes);
+/* own: the names came with the checkpoint; else from classes= of [data]. */
+static int classes_check(const struct model *model, int own, struct err *err) {
+    int outputs = model->graph.classes;
+    if (model->classes == NULL || outputs == 0 || model->class_count == outputs) {
+        return 0;
     }
-    return 0;
+    if (!own) {
+        return config_refuse(model->graph.data, "data", "classes", err, "%d classes, but the network has %d outputs",
+                             model->class_count, outputs);
+    }
+    return err_add(err, STATUS_REFUSED, "%s: names %d classes, but the network has %d outputs", model->path,
+                   model->class_count, outputs);
 }
 
 static int source_open(struct model *model, struct err *err) {
@@ -95,7 +102,7 @@ int model_open(struct model *model, const char *path, const struct model_options
     }
     int bad = 0;
     for (size_t i = 0; i < options->set_count; i++) {
-        bad |= config_set(&model->config, options->sets[i], err);
+        bad |= config_set(&model->config, options->sets[i], layer_type, err);
     }
     if (bad != 0 || graph_build(&model->graph, &model->config, err) != 0) {
         return -1;
@@ -103,10 +110,11 @@ int model_open(struct model *model, const char *path, const struct model_options
     if (options->weights != NULL && take_file(model, options->weights, err) != 0) {
         return -1;
     }
-    if (model->classes == NULL) {
+    int own = model->classes != NULL;
+    if (!own) {
         classes_find(model, options->weights != NULL, err);
     }
-    return classes_check(model, err);
+    return classes_check(model, own, err);
 }
 
 int model_plan(struct model *model, const struct plan_options *options, uint64_t seed, struct err *err) {

@@ -36,7 +36,7 @@ const struct key keys_net[] = {
     {"bn_bias_rate", KEY_REAL, "1", 0, 1e6, NULL, NULL, "Multiplies the learning rate of batch norms' biases (beta)."},
     {"lookahead", KEY_INT, "0", 0, 1000000, NULL, NULL,
      "Every so many updates the weights and running statistics move back to a slow average of themselves, which moves "
-     "towards them, and the run ends on the average (Zhang et al., \"Lookahead Optimizer\", 2019); 0: never."},
+     "towards them, and a run of its whole length (patience= may end it sooner) ends on the average (Zhang et al., \"Lookahead Optimizer\", 2019); 0: never."},
     {"lookahead_keep", KEY_REAL, "0.5", 0, 1, NULL, NULL, "lookahead: share of the average that such a move keeps."},
     {"lookahead_power", KEY_REAL, "0", 0, 1000, NULL, NULL,
      "lookahead: that share is multiplied by (step / length) ^ lookahead_power, so that it grows over the run; 0: it doesn't."},
@@ -95,6 +95,11 @@ const struct key keys_net[] = {
     {"min_crop", KEY_INT, NULL, 0, 65536, NULL, NULL, "As in [data]."},
     {"max_crop", KEY_INT, NULL, 0, 65536, NULL, NULL, "As in [data]."},
     {"flip", KEY_BOOL, NULL, 0, 0, NULL, NULL, "As in [data]."},
+    /* darknet's, not offered: only 0 means here what it means there */
+    {"contrastive", KEY_CHOICE, "0", 0, 0, "0", NULL, "Contrastive learning is not offered."},
+    {"unsupervised", KEY_CHOICE, "0", 0, 0, "0", NULL, "Contrastive learning without labels is not offered."},
+    {"adversarial_lr", KEY_CHOICE, "0", 0, 0, "0", NULL, "Adversarial training is not offered."},
+    {"gaussian_noise", KEY_CHOICE, "0", 0, 0, "0", NULL, "darknet's noise is not offered; see noise= in [data]."},
     /* darknet's, without use here */
     {"max_ratio", KEY_IGNORED, NULL, 0, 0, NULL, NULL, NULL},
     {"min_ratio", KEY_IGNORED, NULL, 0, 0, NULL, NULL, NULL},

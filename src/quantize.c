@@ -15,7 +15,7 @@ struct watching { const struct exec *exec; struct span *spans; int batches; };
 
 static void see(void *arg, const struct op *op, int backward, int begin) {
     struct watching *w = arg;
-    if (backward || !begin || op->in_count == 0 || op->node->flops == 0 || op->ops == &layer_reorder) {
+    if (backward || !begin || op->in_count == 0 || op->reads_ids || op->node->flops == 0 || op->ops == &layer_reorder) {
         return;
     }
     const float *x = op->in[0]->data;

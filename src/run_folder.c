@@ -98,10 +98,6 @@ void run_folder_close(struct run_folder *f, int used) {
 
 /* ---- checkpoints ---- */
 
-int run_folder_holds_checkpoint(const struct run_folder *f) {
-    return file_exists(f->last) || file_exists(f->best);
-}
-
 const char *run_folder_epoch(uint64_t epoch, char buffer[40]) {
     snprintf(buffer, 40, "epoch-%04llu.safetensors", (unsigned long long)epoch);
     return buffer;
@@ -117,6 +113,24 @@ static long long epoch_of(const char *name) {
     return (long long)epoch;
 }
 
+/* One of an epoch that --keep kept. */
+static const char *find_epoch(const struct run_folder *f, char buffer[40]) {
+    DIR *folder = opendir(f->path);
+    long long epoch = -1;
+    struct dirent *entry;
+    while (folder != NULL && epoch < 0 && (entry = readdir(folder)) != NULL) {
+        epoch = epoch_of(entry->d_name);
+    }
+    if (folder != NULL) {
+        closedir(folder);
+    }
+    return epoch < 0 ? NULL : run_folder_epoch((uint64_t)epoch, buffer);
+}
+
+const char *run_folder_checkpoint(const struct run_folder *f, char buffer[40]) {
+    return file_exists(f->last) ? "last.safetensors" : file_exists(f->best) ? "best.safetensors" : find_epoch(f, buffer);
+}
+
 void run_folder_prune(const struct run_folder *f, uint64_t most) {
     DIR *folder = opendir(f->path);
     if (folder == NULL) {
@@ -129,6 +143,12 @@ void run_folder_prune(const struct run_folder *f, uint64_t most) {
         }
     }
     closedir(folder);
+}
+
+int run_folder_is_config(const struct run_folder *f, const char *path) {
+    struct stat mine, given;
+    int found = strcmp(path, "-") == 0 ? fstat(STDIN_FILENO, &given) : stat(path, &given);
+    return found == 0 && stat(f->config, &mine) == 0 && mine.st_dev == given.st_dev && mine.st_ino == given.st_ino;
 }
 
 int run_folder_clear(const struct run_folder *f, struct err *err) {

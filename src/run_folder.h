@@ -20,7 +20,10 @@ char *run_folder_name(const char *config_path);
 int run_folder_open(struct run_folder *f, const char *path, struct err *err);
 /* used 0: nothing was begun, so that a folder made for it goes again. */
 void run_folder_close(struct run_folder *f, int used);
-int run_folder_holds_checkpoint(const struct run_folder *f);
+/* The file name of a checkpoint in it: last, else best, else an epoch's; NULL where it holds none. */
+const char *run_folder_checkpoint(const struct run_folder *f, char buffer[40]);
+/* Is `path` ("-": stdin) the same file as RUN/config.cfg? */
+int run_folder_is_config(const struct run_folder *f, const char *path);
 /* Removes what an earlier run left: checkpoints first. */
 int run_folder_clear(const struct run_folder *f, struct err *err);
 /* runs/last -> this folder; a warning where that can't be. */

@@ -32,6 +32,12 @@ static int check_classes(struct trainer *t, struct err *err) {
     if (config_real(net, "label_smoothing") > 0 && classes == 0) {
         return config_refuse(net, "net", "label_smoothing", err, "the network doesn't end in classes");
     }
+    for (int i = 0; i < t->model->graph.node_count && config_real(net, "label_smoothing") > 0; i++) {
+        const struct node *node = &t->model->graph.nodes[i];
+        if (node->ops == &layer_cost && config_choice(node->section, "type") == LOSS_HINGE) {
+            return config_refuse(net, "net", "label_smoothing", err, "the hinge loss compares classes, it knows no shares of them");
+        }
+    }
     if (weights == 0) {
         return 0;
     }

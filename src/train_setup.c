@@ -72,7 +72,7 @@ static int open_data(struct trainer *t, struct err *err) {
         return -1;
     }
     t->schedule = schedule_make(graph->net, t->length.whole, t->state.seed, err);
-    if (t->schedule == NULL || trainer_check_data(t, err) != 0) {
+    if (t->schedule == NULL || optimizer_check(graph->net, t->length.whole, err) != 0 || trainer_check_data(t, err) != 0) {
         return -1;
     }
     if (!t->resumed && data_whiten(&t->data, &t->model->graph, err) != 0) {
@@ -192,6 +192,39 @@ static int open_all(struct trainer *t, struct err *err) {
     return begin(t, err);
 }
 
+/* What training afresh would remove unasked. --resume is asked to go on, but where there is nothing to go on from it starts afresh. */
+static int check_folder(struct trainer *t, struct err *err) {
+    const struct train_options *o = t->options;
+    const char *path = t->folder.path;
+    char buffer[40];
+    const char *found = run_folder_checkpoint(&t->folder, buffer);
+    int goes_on = file_exists(t->folder.last);
+    if (t->sweep != NULL || o->force) {
+        return 0;
+    }
+    if (o->resume) {
+        if (found != NULL && !goes_on) {
+            err_warn(err, "%s: holds %s but no last.safetensors to go on from: training starts afresh", path, found);
+        }
+        return 0;
+    }
+    if (found != NULL && !goes_on) {
+        return err_add(err, STATUS_REFUSED,
+                       "%s: holds %s but no last.safetensors, from which a run could go on: --force starts afresh, -o takes another",
+                       path, found);
+    }
+    if (found != NULL) {
+        return err_add(err, STATUS_REFUSED,
+                       "%s: holds a checkpoint: --resume goes on with it, --force starts afresh, -o takes another", path);
+    }
+    if (run_folder_is_config(&t->folder, t->model->path)) {
+        return err_add(err, STATUS_REFUSED,
+                       "%s: is the config itself, which training into %s would replace by a completed one: -o takes another folder, --force replaces it",
+                       t->folder.config, path);
+    }
+    return 0;
+}
+
 int trainer_open(struct trainer *t, struct err *err) {
     const struct train_options *o = t->options;
     char *name = run_folder_name(t->model->path);
@@ -200,11 +233,7 @@ int trainer_open(struct trainer *t, struct err *err) {
     t->clock.began = progress_now();
     t->state.best = NAN;
     t->state.plateau_factor = t->state.rate_factor = 1;
-    if (result == 0 && t->sweep == NULL && !o->resume && !o->force && run_folder_holds_checkpoint(&t->folder)) {
-        return err_add(err, STATUS_REFUSED,
-                       "%s: holds a checkpoint: --resume goes on with it, --force starts afresh, -o takes another",
-                       t->folder.path);
-    }
+    result = result == 0 ? check_folder(t, err) : result;
     t->resumed = result == 0 && o->resume && file_exists(t->folder.last);
     if (t->resumed) {
         result = stored_read(&t->stored, t->folder.last, err);
@@ -212,12 +241,13 @@ int trainer_open(struct trainer *t, struct err *err) {
     return result == 0 ? open_all(t, err) : -1;
 }
 
+/* Without [data] nothing can be said of the schedule and the length either, which follow from the samples. */
 int train_check(struct model *model, const struct train_options *options, struct progress *progress, struct err *err) {
     struct trainer t = {.model = model, .options = options, .progress = progress};
     t.folder.lock = -1;
     int bad = trainer_check_network(&t, err) != 0;
     complete_options(&t, NULL);
-    bad = bad || open_data(&t, err) != 0;
+    bad = bad || (model->graph.data != NULL && open_data(&t, err) != 0);
     trainer_close(&t);
     return bad ? -1 : 0;
 }

@@ -10,10 +10,20 @@ enum tta tta_of(const char *name) {
     return name == NULL || strcmp(name, "none") == 0 ? TTA_NONE : strcmp(name, "mirror") == 0 ? TTA_MIRROR : TTA_MIRROR_TRANSLATE;
 }
 
+static int gives_pictures(const struct graph *graph) {
+    struct shape out = graph->nodes[graph->output].out;
+    const char *target = graph->data == NULL ? NULL : config_text(graph->data, "target");
+    return out.h > 1 || out.w > 1 || (target != NULL && strcmp(target, "input") == 0);
+}
+
 int tta_check(enum tta tta, const struct graph *graph, const char *path, struct err *err) {
     struct shape in = graph->input;
-    if (tta == TTA_NONE || (in.t == 1 && in.h > 1 && in.w > 1)) {
+    if (tta == TTA_NONE) {
         return 0;
+    }
+    if (in.t == 1 && in.h > 1 && in.w > 1) {
+        return !gives_pictures(graph) ? 0
+            : err_add(err, STATUS_REFUSED, "--tta: %s answers with pictures, which can't be averaged with those of mirrored or moved ones", path);
     }
     return err_add(err, STATUS_REFUSED, "--tta: %s takes no pictures that could be mirrored: its input has no height and width", path);
 }

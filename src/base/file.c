@@ -34,6 +34,12 @@ static int too_large(const struct reading *r, size_t most, const char *how) {
     return err_add(r->err, r->status, "%s: larger than the %zu bytes that are accepted%s", r->name, most, how);
 }
 
+/* A signal that we catch asks to stop. Waiting for a pipe or a terminal ends with it; a file is read on, as the step that needs it is finished
+ * first. Which signal it was is for main to know. */
+static int read_stopped(const struct reading *r) {
+    return err_add(r->err, STATUS_INTERRUPTED, "%s: stopped by a signal", r->name);
+}
+
 static int read_all(int fd, size_t most, struct bytes *b, const struct reading *r) {
     struct stat st;
     if (fstat(fd, &st) != 0) {
@@ -55,6 +61,9 @@ static int read_all(int fd, size_t most, struct bytes *b, const struct reading *
         ssize_t got = read(fd, b->at + b->size, b->room - b->size - 1);
         if (got == 0) {
             return 0;
+        }
+        if (got < 0 && errno == EINTR && !S_ISREG(st.st_mode)) {
+            return read_stopped(r);
         }
         if (got < 0 && errno != EINTR) {
             return err_errno(r->err, r->status, r->name, "can't be read");
@@ -154,8 +163,8 @@ int file_read(const char *path, int gunzip, size_t most, enum status status, uns
     struct reading r = {standard ? "standard input" : path, status, err};
     struct bytes b = {0};
     int fd = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        return err_errno(err, status, path, "can't be opened");
+    if (fd < 0) {   /* of a FIFO that nobody writes to, opening is what waits */
+        return errno == EINTR ? read_stopped(&r) : err_errno(err, status, path, "can't be opened");
     }
     int result = read_and_unpack(fd, gunzip, most, &b, &r);
     if (!standard) {
@@ -171,6 +180,11 @@ int file_read(const char *path, int gunzip, size_t most, enum status status, uns
     return 0;
 }
 
+size_t file_mark(const void *text, size_t size) {
+    static const char mark[] = {'\xef', '\xbb', '\xbf'};
+    return size >= sizeof mark && memcmp(text, mark, sizeof mark) == 0 ? sizeof mark : 0;
+}
+
 int file_make_folder(const char *path, struct err *err) {
     char *part = mem_copy(path);
     int result = 0;
@@ -179,7 +193,9 @@ int file_make_folder(const char *path, struct err *err) {
         at += strcspn(at, "/");
         char after = *at;
         *at = '\0';
-        if (mkdir(part, 0777) != 0 && !file_is_folder(part)) {
+        int error = mkdir(part, 0777) != 0 ? errno : 0;
+        if (error != 0 && !file_is_folder(part)) {
+            errno = error;   /* looking for the folder has set its own */
             result = err_errno(err, STATUS_FAILED, part, "can't be made a folder");
         }
         *at = after;

@@ -10,6 +10,9 @@
  * A directory, a missing or unreadable file, a truncated or corrupt gzip stream: an error of `status`. */
 int file_read(const char *path, int gunzip, size_t most, enum status status, unsigned char **bytes, size_t *size, struct err *err);
 
+/* Bytes of UTF-8's byte order mark, which some editors put before a text: 3 where `text` begins with it, else 0. */
+size_t file_mark(const void *text, size_t size);
+
 /* A file being written under a temporary name in the same folder (".NAME.part-0", locked while it is written; what a killed process left
  * under that name is taken over). "-" is stdout; a device or pipe is written as it is; a symbolic link keeps pointing where it does.
  * Failures are STATUS_FAILED. After a failed file_begin there is nothing to free; else end with file_commit or file_abandon. */

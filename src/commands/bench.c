@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "base/rng.h"
 #include "commands/bench_machine.h"
@@ -219,14 +218,14 @@ static double limit_of(const struct row *row, const struct totals *t) {
 static void print_layers(struct bench *b, const struct totals *t, struct text *out) {
     const struct graph *g = &b->model.graph;
     double sum = 0;
-    text_add(out, "%-24s %-14s %11s %11s %9s %9s %9s %6s %9s\n", "layer", "implementation", "forward ms", "backward ms", "GFLOP", "MB", "GFLOP/s", "peak", "limit ms");
+    text_add(out, "%-24s %-14s %11s %11s %9s %9s %9s %6s %9s %8s\n", "layer", "implementation", "forward ms", "backward ms", "GFLOP", "MB", "GFLOP/s", "peak", "limit ms", "of limit");
     for (int i = -1; i < g->layer_count; i++) {
         struct row row = row_of(b, i);
-        double seconds = row.forward + row.backward, rate = seconds > 0 ? row.flops / seconds : 0;
+        double seconds = row.forward + row.backward, rate = seconds > 0 ? row.flops / seconds : 0, limit = limit_of(&row, t);
         sum += seconds;
         if (i < 0 && seconds <= 0) continue;
-        text_add(out, "%-24s %-14s %11.3f %11.3f %9.3f %9.2f %9.1f %5.1f%% %9.3f\n", i < 0 ? "(input)" : g->layers[i].name, row.implementation ? row.implementation : "-",
-            row.forward * 1e3, row.backward * 1e3, row.flops / 1e9, row.bytes / 1e6, rate / 1e9, 100 * rate / t->peak, limit_of(&row, t) * 1e3);
+        text_add(out, "%-24s %-14s %11.3f %11.3f %9.3f %9.2f %9.1f %5.1f%% %9.3f %7.1f%%\n", i < 0 ? "(input)" : g->layers[i].name, row.implementation ? row.implementation : "-",
+            row.forward * 1e3, row.backward * 1e3, row.flops / 1e9, row.bytes / 1e6, rate / 1e9, 100 * rate / t->peak, limit * 1e3, seconds > 0 ? 100 * limit / seconds : 0);
     }
     text_add(out, "%-24s %-14s %11.3f\n\n", b->train ? "(update, packing, rest)" : "(rest)", "-", (t->seconds - sum) * 1e3);
 }
@@ -240,10 +239,9 @@ static void print_table(struct bench *b, const struct totals *t, struct text *ou
 }
 
 static struct totals total(struct bench *b) {
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
+    size_t memory = machine_peak_memory();   /* before the arrays that measure memory's rate */
     struct totals t = {.seconds = median(b->steps, b->repeat), .peak = machine_flops(b->exec.kernels, b->context->team),
-        .rate = machine_bytes(b->context->team), .memory = (size_t)usage.ru_maxrss * 1024};
+        .rate = machine_bytes(b->context->team), .memory = memory};
     for (int i = 0; i < b->model.graph.layer_count; i++) t.flops += row_of(b, i).flops;
     return t;
 }

@@ -2,6 +2,7 @@
 #include "commands/bench_machine.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
@@ -74,4 +75,21 @@ double machine_bytes(struct threads *team) {
     free(t.b);
     free(t.c);
     return best;
+}
+
+/* ---- memory ---- */
+
+size_t machine_peak_memory(void) {
+    FILE *status = fopen("/proc/self/status", "r");
+    char line[256];
+    unsigned long kilobytes = 0;
+    while (status != NULL && kilobytes == 0 && fgets(line, sizeof line, status) != NULL) {
+        if (sscanf(line, "VmHWM: %lu kB", &kilobytes) != 1) {
+            kilobytes = 0;
+        }
+    }
+    if (status != NULL) {
+        fclose(status);
+    }
+    return (size_t)kilobytes * 1024;
 }

@@ -13,4 +13,7 @@ double machine_flops(const struct kernels *kernels, struct threads *team);
  * read before is not counted. The best of some rounds. 0 where there is no memory for them. */
 double machine_bytes(struct threads *team);
 
+/* Bytes of memory that this process had at most; 0 where that can't be known. Not getrusage's, which remembers who started it. */
+size_t machine_peak_memory(void);
+
 #endif

@@ -6,6 +6,7 @@
 
 #include "commands/command.h"
 #include "gradients.h"
+#include "layers/layer.h"
 #include "sources/source.h"
 #include "train.h"
 
@@ -96,12 +97,25 @@ static int read_data(struct context *context, struct model *model, struct text *
     return bad;
 }
 
+/* A network that is for predicting only needs no loss, and nothing free. */
+static int can_learn(const struct graph *g) {
+    int losses = 0;
+    for (int i = 0; i < g->node_count; i++) losses += layer_has_loss(&g->nodes[i]);
+    return losses > 0 && g->trainable > 0;
+}
+
+/* Without [data]: what [net] says of losses and classes. */
+static int check_network(struct context *context, struct model *model, struct err *err) {
+    struct train_options options = {.epochs = -1, .max_batches = -1};
+    return can_learn(&model->graph) ? train_check(model, &options, &context->progress, err) : 0;
+}
+
 static int everything(struct context *context, struct model *model, struct err *err) {
     struct text out = {0};
     struct json j = {{0}, 0};
     int bad = 0;
     text_add(&out, "%s: %d layers, %zu parameters\n", model->path, model->graph.layer_count, model->graph.parameters);
-    if (model->graph.data) bad = read_data(context, model, &out, err);
+    bad = model->graph.data ? read_data(context, model, &out, err) : check_network(context, model, err);
     if (!bad && context->json) {
         json_open(&j, NULL, '{');
         json_text(&j, "config", model->path);

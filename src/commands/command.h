@@ -42,6 +42,8 @@ extern const struct command command_train, command_test, command_predict, comman
 struct threads *context_team(struct context *context, struct err *err);
 /* model_open with the context's --set and the command's -w / --partial (flags "weights", "partial", where it has them). */
 int context_model(struct context *context, const char *path, struct model *model, struct err *err);
+/* Refuses -w beside several models: it replaces the weights of each. */
+int context_weights(const struct context *context, size_t models, struct err *err);
 /* Plan options of an inference or a training plan with the context's precision, instruction set and threads. */
 struct plan_options context_plan(const struct context *context, int batch, int training);
 /* Exactly `least`..`most` operands, else a usage error. */

@@ -41,6 +41,11 @@ int context_model(struct context *context, const char *path, struct model *model
     return model_open(model, path, &options, err);
 }
 
+int context_weights(const struct context *context, size_t models, struct err *err) {
+    if (models < 2 || !flags_text(&context->args, "weights")) return 0;
+    return err_add(err, STATUS_REFUSED, "-w: would give all %zu models of the ensemble the same weights: want one model, or checkpoints (`dlcli import` makes one)", models);
+}
+
 struct plan_options context_plan(const struct context *context, int batch, int training) {
     return (struct plan_options){.isa = context->isa, .ref_only = context->ref_only, .dtype = context->precision, .batch = batch, .training = training,
         .threads = context->threads_wanted, .keep_layer = -1, .quantize = context->int8 ? QUANTIZE_BY_DATA : QUANTIZE_NOT};

@@ -30,15 +30,23 @@ static const char *class_name(const struct model *model, int i, char buffer[16])
     return buffer;
 }
 
-/* The place of the k-th largest, given the (k-1)-th's; equal values in order of their places. NaN comes last. */
+/* The larger value comes first; equal ones in order of their places, and so NaNs, which come last. */
+static int comes_before(const float *values, size_t i, size_t k) {
+    int i_is_nan = isnan(values[i]) != 0, k_is_nan = isnan(values[k]) != 0;
+    if (i_is_nan != k_is_nan) return k_is_nan;
+    return i_is_nan || values[i] == values[k] ? i < k : values[i] > values[k];
+}
+
+/* The place of the k-th largest, given the (k-1)-th's. */
 static size_t next_best(const float *values, size_t n, size_t before, int first) {
     size_t best = n;
-    for (size_t i = 0; i < n; i++) {
-        int later = first || values[i] < values[before] || (values[i] == values[before] && i > before);
-        if (later && values[i] == values[i] && (best == n || values[i] > values[best])) best = i;
-    }
+    for (size_t i = 0; i < n; i++)
+        if ((first || comes_before(values, before, i)) && (best == n || comes_before(values, i, best))) best = i;
     return best;
 }
+
+/* Without the sign that a NaN may have, and printf shows. */
+static double unsigned_nan(float value) { return isnan(value) ? (double)NAN : (double)value; }
 
 /* One answer a sample that tells classes apart; a sequence with an answer a step is put out as it is. */
 static int says_classes(const struct batcher *b) { return b->layer < 0 && b->width == (size_t)b->members[0].model.graph.classes; }
@@ -124,8 +132,8 @@ static void table_lines(struct saying *s, const struct batcher *b, const struct 
     text_add(&s->line, "\n");
     size_t best = 0;
     for (int k = 0; k < s->top && (best = next_best(values, b->width, best, !k)) < b->width; k++)
-        if (model->graph.gives_probabilities) text_add(&s->line, "  %6.2f%%  %s\n", 100 * (double)values[best], class_name(model, (int)best, buffer));
-        else text_add(&s->line, "  %10.5g  %s\n", (double)values[best], class_name(model, (int)best, buffer));
+        if (model->graph.gives_probabilities) text_add(&s->line, "  %6.2f%%  %s\n", 100 * unsigned_nan(values[best]), class_name(model, (int)best, buffer));
+        else text_add(&s->line, "  %10.5g  %s\n", unsigned_nan(values[best]), class_name(model, (int)best, buffer));
 }
 
 static int say(struct batcher *b, const struct place *place, const float *values, struct err *err) {

@@ -43,7 +43,7 @@ int batcher_open(struct batcher *b, struct context *context, int batch, const ch
     size_t n = 0;
     while (flags_many(&context->args, "model", n)) n++;
     b->members = mem_need(n ? n : 1, sizeof *b->members);
-    if (!context_team(context, err)) return -1;
+    if (context_weights(context, n, err) || !context_team(context, err)) return -1;
     for (size_t i = 0; i < (n ? n : 1); i++) {
         const char *path = n ? flags_many(&context->args, "model", i) : default_model();
         if (open_member(b, path, batch, layer, err)) return -1;

@@ -4,9 +4,9 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/file.h"
 #include "base/npy.h"
 #include "commands/predict.h"
 
@@ -60,17 +60,20 @@ static int feed_array(struct batcher *b, const char *path, struct err *err) {
     return bad;
 }
 
-static int feed_path(struct batcher *b, const char *path, int depth, struct err *err);
+/* A folder that is gone through, and the one it lies in; NULL above the first. */
+struct folder { dev_t device; ino_t number; int depth; const struct folder *above; };
+
+static int feed_path(struct batcher *b, const char *path, const struct folder *above, struct err *err);
 
 /* A folder's entries by name, folders in it too; hidden files are left alone. */
-static int feed_folder(struct batcher *b, const char *path, int depth, struct err *err) {
+static int feed_folder(struct batcher *b, const char *path, const struct folder *folder, struct err *err) {
     struct dirent **entries;
     int n = scandir(path, &entries, NULL, alphasort), bad = 0;
     if (n < 0) return batcher_add_error(b, path, strerror(errno), err);
     for (int i = 0; i < n; i++) {
         if (entries[i]->d_name[0] != '.' && !bad) {
             char *inside = mem_format("%s/%s", path, entries[i]->d_name);
-            bad = feed_path(b, inside, depth + 1, err);
+            bad = feed_path(b, inside, folder, err);
             free(inside);
         }
         free(entries[i]);
@@ -81,8 +84,20 @@ static int feed_folder(struct batcher *b, const char *path, int depth, struct er
 
 enum { MOST_DEPTH = 32 };
 
-static int feed_path(struct batcher *b, const char *path, int depth, struct err *err) {
-    if (file_is_folder(path)) return depth > MOST_DEPTH ? batcher_add_error(b, path, "folders are nested too deep", err) : feed_folder(b, path, depth, err);
+/* A link may lead back to a folder that we are in: its pictures are in hand already. */
+static int is_inside(const struct folder *above, const struct stat *st) {
+    for (; above; above = above->above)
+        if (above->device == st->st_dev && above->number == st->st_ino) return 1;
+    return 0;
+}
+
+static int feed_path(struct batcher *b, const char *path, const struct folder *above, struct err *err) {
+    struct stat st;
+    if (!stat(path, &st) && S_ISDIR(st.st_mode)) {
+        struct folder folder = {st.st_dev, st.st_ino, above ? above->depth + 1 : 0, above};
+        if (is_inside(above, &st)) return 0;
+        return folder.depth > MOST_DEPTH ? batcher_add_error(b, path, "folders are nested too deep", err) : feed_folder(b, path, &folder, err);
+    }
     if (has_suffix(path, ".csv")) return feed_rows(b, path, err);
     if (has_suffix(path, ".txt") || has_suffix(path, ".tsv")) return feed_lines(b, path, err);
     return has_suffix(path, ".npy") ? feed_array(b, path, err) : batcher_add_image(b, path, err);
@@ -91,6 +106,16 @@ static int feed_path(struct batcher *b, const char *path, int depth, struct err 
 static int more_is_ready(void) {
     struct pollfd in = {STDIN_FILENO, POLLIN, 0};
     return poll(&in, 1, 0) > 0;
+}
+
+/* A name of standard input, without its end. What follows a NUL in it would be lost: names that end in NUL, read as if they ended in a newline. */
+static int feed_name(struct batcher *b, char *name, size_t length, char end, struct err *err) {
+    if (memchr(name, 0, length)) {
+        if (batcher_run(b, err)) return -1;      /* what came before it is answered */
+        return err_add(err, b->done + b->failed ? STATUS_FAILED : STATUS_REFUSED, "standard input: a name holds a NUL: give -0 for names that end in NUL");
+    }
+    if (end == '\n' && length && name[length - 1] == '\r') name[length - 1] = 0;
+    return *name ? feed_path(b, name, NULL, err) : 0;
 }
 
 /* Names as they come: what is complete is run as soon as nothing more waits to be read. */
@@ -108,14 +133,13 @@ static int feed_names(struct batcher *b, char end, struct err *err) {
         size_t at = 0;
         for (char *stop; !bad && (stop = memchr(buffer.text + at, end, buffer.length - at)); at = (size_t)(stop - buffer.text) + 1) {
             *stop = 0;
-            if (end == '\n' && stop > buffer.text + at && stop[-1] == '\r') stop[-1] = 0;
-            if (buffer.text[at]) bad = feed_path(b, buffer.text + at, 0, err);
+            bad = feed_name(b, buffer.text + at, (size_t)(stop - buffer.text) - at, end, err);
         }
         if (bad) break;
         memmove(buffer.text, buffer.text + at, buffer.length - at + 1);
         buffer.length -= at;
     }
-    if (!bad && buffer.length) bad = feed_path(b, buffer.text, 0, err);
+    if (!bad && buffer.length) bad = feed_name(b, buffer.text, buffer.length, end, err);
     text_free(&buffer);
     return bad;
 }
@@ -125,6 +149,6 @@ int inputs_feed(struct batcher *b, char end, struct err *err) {
     int bad = 0;
     for (size_t i = 0; flags_many(args, "text", i) && !bad; i++) bad = batcher_add_text(b, flags_many(args, "text", i), -1, flags_many(args, "text", i), err);
     for (size_t i = 0; i < args->operand_count && !bad; i++)
-        bad = !strcmp(args->operands[i], "-") ? feed_names(b, end, err) : feed_path(b, args->operands[i], 0, err);
+        bad = !strcmp(args->operands[i], "-") ? feed_names(b, end, err) : feed_path(b, args->operands[i], NULL, err);
     return bad || batcher_run(b, err) ? -1 : 0;
 }

@@ -72,7 +72,7 @@ int feed_text(struct batcher *b, const char *path, struct err *why, struct err *
     if (memchr(bytes, '\0', size) != NULL) {
         err_add(why, STATUS_FAILED, "%s: want lines of text; found binary data", path);
     }
-    char *line = why->count > 0 ? NULL : (char *)bytes;
+    char *line = why->count > 0 ? NULL : (char *)bytes + file_mark(bytes, size);
     for (long row = 0; line != NULL && !bad; row++) {
         char *end = strchr(line, '\n'), *next = end != NULL ? end + 1 : NULL;
         line[strcspn(line, "\t\r\n")] = '\0';      /* of a .tsv the text alone */

@@ -169,6 +169,14 @@ static int read_bound(const char *text, struct bound *bound, struct err *err) {
     return err_add(err, STATUS_REFUSED, "--fail-under: want top1=X, top5=X, loss=X or rmse=X, got \"%s\"", text);
 }
 
+/* Not every model has every measure. */
+static int check_bound(const struct bound *bound, const struct model *model, struct err *err) {
+    int regression = model->graph.classes == 0;
+    if (!bound->name || !strcmp(bound->name, "loss") || regression == !strcmp(bound->name, "rmse")) return 0;
+    if (regression) return err_add(err, STATUS_REFUSED, "--fail-under: %s is a regression, which has no %s: want loss=X or rmse=X", model->path, bound->name);
+    return err_add(err, STATUS_REFUSED, "--fail-under: %s tells classes apart, and has no rmse: want top1=X, top5=X or loss=X", model->path);
+}
+
 static int hold_against(const struct bound *bound, const struct measure *m, struct err *err) {
     if (!bound->name) return 0;
     double value = !strcmp(bound->name, "top1") ? m->top1 : !strcmp(bound->name, "top5") ? m->top5 : !strcmp(bound->name, "loss") ? m->loss : m->rmse;
@@ -177,6 +185,7 @@ static int hold_against(const struct bound *bound, const struct measure *m, stru
 }
 
 static int open_models(struct context *context, struct model *models, struct model **list, struct err *err) {
+    if (context_weights(context, context->args.operand_count, err)) return -1;
     for (size_t i = 0; i < context->args.operand_count; i++) {
         if (context_model(context, context->args.operands[i], &models[i], err)) return -1;
         long batch = flags_int(&context->args, "batch", net_mini_batch(models[i].graph.net));
@@ -236,6 +245,15 @@ static int measure(struct context *context, struct measure_job job, struct fit *
     return bad || measure_do(&job, m, err);
 }
 
+/* The bound is held against first: where nobody reads the result any more, what it comes to is still the exit status. */
+static int print(struct context *context, const struct text *out, const struct bound *bound, const struct measure *m, struct err *err) {
+    struct err unsaid = {0};
+    int below = hold_against(bound, m, err), bad = context_print(context, out->text, out->length, &unsaid);
+    if (below && unsaid.reader_gone) err_free(&unsaid);
+    err_move(err, &unsaid);
+    return below || bad;
+}
+
 static int run(struct context *context, struct err *err) {
     const struct args *args = &context->args;
     static const char *const splits[] = {"test", "valid", "train"};
@@ -253,7 +271,7 @@ static int run(struct context *context, struct err *err) {
     struct measure m = {0};
     struct fit fit = {0};
     struct text out = {0};
-    int bad = open_models(context, models, list, err) || check_calibrate(context, list[0], split, err);
+    int bad = open_models(context, models, list, err) || check_bound(&bound, list[0], err) || check_calibrate(context, list[0], split, err);
     uint64_t seed = context->has_seed || bad ? context->seed : (uint64_t)config_int(models[0].graph.net, "seed");
     bad = bad || data_open(&data, &models[0].graph, 1u << split, flags_text(args, "data"), seed, err);
     if (!bad) progress_warn(&context->progress, err);
@@ -262,7 +280,7 @@ static int run(struct context *context, struct err *err) {
         .confusion = 1, .tta = tta_of(flags_text(args, "tta"))};
     bad = bad || measure(context, job, &fit, &m, err);
     if (!bad) (context->json ? print_json : print_table)(&out, &m, &fit, &data, split);
-    bad = bad || draw_confusion(confusion, &m, &data, split, err) || context_print(context, out.text, out.length, err) || hold_against(&bound, &m, err);
+    bad = bad || draw_confusion(confusion, &m, &data, split, err) || print(context, &out, &bound, &m, err);
     text_free(&out);
     measure_free(&m);
     data_close(&data);

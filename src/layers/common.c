@@ -105,6 +105,11 @@ const struct layer_ops *layer_find(const char *name) {
     return NULL;
 }
 
+const char *layer_type(const char *section) {
+    const struct layer_ops *ops = layer_find(section);
+    return ops != NULL ? ops->name : NULL;
+}
+
 /* Layer `place`'s last node; -1 is the network's input. */
 static int last_node(const struct graph *graph, long place) {
     return place < 0 ? 0 : graph->layers[place].last;

@@ -31,6 +31,10 @@ static const struct key keys[] = {
      "whitening=1: how many training samples are looked at, from the first on, unvaried."},
     {"binary", KEY_CHOICE, "0", 0, 0, "0", NULL, "Binary weights are not offered."},
     {"xnor", KEY_CHOICE, "0", 0, 0, "0", NULL, "Binary inputs are not offered."},
+    {"antialiasing", KEY_CHOICE, "0", 0, 0, "0", NULL, "Blurring before the stride is not offered."},
+    {"grad_centr", KEY_CHOICE, "0", 0, 0, "0", NULL, "Centred gradients are not offered."},
+    {"coordconv", KEY_CHOICE, "0", 0, 0, "0", NULL, "Channels of coordinates are not offered."},
+    {"share_index", KEY_INT, NULL, 0, 0, NULL, NULL, "Weights shared with another layer are not offered."},
     {"flipped", KEY_IGNORED, NULL, 0, 0, NULL, NULL, NULL},
     {"dot", KEY_IGNORED, NULL, 0, 0, NULL, NULL, NULL},
     {NULL, KEY_IGNORED, NULL, 0, 0, NULL, NULL, NULL},
@@ -105,6 +109,9 @@ static int shape(struct node *node, struct err *err) {
     struct shape in = node_input(node, 0);
     int filters = (int)config_int(s, "filters"), groups = (int)config_int(s, "groups");
     struct window window;
+    if (config_given(s, "share_index")) { /* 0 is a layer as any other number is */
+        return node_refuse(node, "share_index", err, "weights shared with another layer are not offered");
+    }
     if (check_groups(node, in.c, filters, groups, err) < 0 || fit(node, &window, err) < 0) {
         return -1;
     }

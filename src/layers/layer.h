@@ -80,6 +80,7 @@ size_t layer_elems(const struct kernels *kernels, size_t n);
 #undef LAYER
 extern const struct layer_ops *const layer_list[];
 const struct layer_ops *layer_find(const char *name);      /* by name or alias; NULL */
+const char *layer_type(const char *section);               /* the name of that type; NULL where a section of this name is no layer */
 extern const struct layer_ops layer_input, layer_reorder, layer_sparsity;    /* LAYER_INTERNAL: not in the list */
 
 #endif

@@ -14,6 +14,7 @@ const struct key keys_recurrent[] = {
     {"sequence", KEY_CHOICE, "all", 0, 0, "all|last", NULL,
      "What is put out: the state behind each step, or behind the last alone (of the second direction: behind the first "
      "step), as a classifier of sequences wants it."},
+    {"form", KEY_CHOICE, "pytorch", 0, 0, "pytorch", NULL, "The cell's form: PyTorch's. darknet's is not offered."},
     {NULL, KEY_IGNORED, NULL, 0, 0, NULL, NULL, NULL},
 };
 

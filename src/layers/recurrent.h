@@ -4,7 +4,7 @@
 
 #include "layers/layer.h"
 
-/* output, bidirectional, sequence. */
+/* output, bidirectional, sequence, form. */
 extern const struct key keys_recurrent[];
 
 /* shape() of a layer with that cell of `gates` gates. */

@@ -10,14 +10,18 @@ static int changes(const struct value *v) {
     return v->grad != NULL || v->slot->kind == SLOT_STATE;
 }
 
+int lookahead_check(const struct section *net, uint64_t total_steps, struct err *err) {
+    if (config_int(net, "lookahead") > 0 && config_real(net, "lookahead_power") > 0 && total_steps == 0) {
+        return config_refuse(net, "net", "lookahead_power", err, "needs a length: give epochs or max_batches");
+    }
+    return 0;
+}
+
 int lookahead_make(struct optimizer *o, const struct section *net, uint64_t total_steps, struct err *err) {
     int every = (int)config_int(net, "lookahead");
     double power = config_real(net, "lookahead_power");
-    if (every == 0) {
-        return 0;
-    }
-    if (power > 0 && total_steps == 0) {
-        return config_refuse(net, "net", "lookahead_power", err, "needs a length: give epochs or max_batches");
+    if (every == 0 || lookahead_check(net, total_steps, err) != 0) {
+        return every == 0 ? 0 : -1;
     }
     size_t values = (size_t)o->plan->value_count;
     struct lookahead *l = o->lookahead = mem_need(1, sizeof *l);
@@ -83,7 +87,7 @@ void lookahead_step(const struct optimizer *o, uint64_t steps) {
     if (steps % (uint64_t)l->every == 0) {
         move_all(o, l->power > 0 ? l->keep * pow((double)steps / (double)l->length, l->power) : l->keep);
     }
-    if (steps == l->length) {
+    if (steps == l->length && steps >= (uint64_t)l->every) {
         move_all(o, 1);
     }
 }

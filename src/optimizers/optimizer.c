@@ -92,14 +92,14 @@ static int states_make(struct optimizer *o, struct err *err) {
     return err->count == before ? 0 : -1;
 }
 
-int optimizer_make(struct optimizer *o, const struct section *net, struct plan *plan, struct err *err) {
+/* All that [net] says, before there is a plan. */
+static int read_settings(struct optimizer *o, const struct section *net, struct err *err) {
     const struct optimizer_ops *ops;
     *o = (struct optimizer){0};
     if (rule_find(net, &ops, err) != 0) {
         return -1;
     }
     *o = (struct optimizer){
-        .plan = plan,
         .ops = ops,
         .momentum = config_real(net, "momentum"),
         .decay = config_real(net, "decay"),
@@ -117,9 +117,19 @@ int optimizer_make(struct optimizer *o, const struct section *net, struct plan *
         .decay_all = config_bool(net, "decay_all"),
         .unit = 1,
     };
-    if (decouple(o, net, err) != 0) {
+    return decouple(o, net, err);
+}
+
+int optimizer_check(const struct section *net, uint64_t total_steps, struct err *err) {
+    struct optimizer o;
+    return read_settings(&o, net, err) != 0 || lookahead_check(net, total_steps, err) != 0 ? -1 : 0;
+}
+
+int optimizer_make(struct optimizer *o, const struct section *net, struct plan *plan, struct err *err) {
+    if (read_settings(o, net, err) != 0) {
         return -1;
     }
+    o->plan = plan;
     if (states_make(o, err) != 0) {
         optimizer_free(o);
         return -1;

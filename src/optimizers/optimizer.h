@@ -34,6 +34,8 @@ struct optimizer {
     double height;                       /* decoupled=1: the schedule's, which decay is divided by, as by a tensor's own rate; else 0 */
     struct lookahead *lookahead;         /* owned; NULL: none */
 };
+/* What optimizer_make and lookahead_make would refuse of [net] in a run of so many steps (0: endless), for which no plan is needed. */
+int optimizer_check(const struct section *net, uint64_t total_steps, struct err *err);
 int optimizer_make(struct optimizer *o, const struct section *net, struct plan *plan, struct err *err);
 void optimizer_free(struct optimizer *o);
 /* What is added to the denominator: [net] eps, or where it doesn't say the rule's own. */
@@ -58,9 +60,10 @@ struct lookahead {
 };
 /* What [net] says for a run of so many steps; the average starts at the plan's values. 0 where it says nothing of it
  * (o->lookahead stays NULL); -1 with a refusal, or where memory can't be had. */
+int lookahead_check(const struct section *net, uint64_t total_steps, struct err *err);
 int lookahead_make(struct optimizer *o, const struct section *net, uint64_t total_steps, struct err *err);
 /* After the update that makes `steps` of them: every `every` steps average = keep * average + (1 - keep) * weights, and
- * the weights become it; after the last step they become it as it is. */
+ * the weights become it; after the last step they become it as it is, unless there were too few for one such move. */
 void lookahead_step(const struct optimizer *o, uint64_t steps);
 void lookahead_free(struct optimizer *o);
 

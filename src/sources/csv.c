@@ -123,13 +123,7 @@ static int read_numbers(const struct csv *csv, const size_t *columns, size_t cou
 }
 
 static int check_settings(const struct source *source, const struct own *own, struct err *err) {
-    static const char *const unfit[] = {"mean", "std"};
     size_t inputs = shape_count(source->want), features = own->columns.feature_count;
-    for (int i = 0; i < 2; i++) {
-        if (config_given(source->section, unfit[i])) {
-            return config_refuse(source->section, "data", unfit[i], err, "is for pictures: want normalize= for a table");
-        }
-    }
     if (features != inputs) {
         return err_add(err, STATUS_REFUSED, "%s: has %zu columns of features, but the network has %zu inputs",
                        own->csv.path, features, inputs);
@@ -259,29 +253,48 @@ static void put_reals(struct section *section, const char *key, const double *va
     text_free(&list);
 }
 
-void csv_resolve(const struct source *source, const struct csv_affine *a, struct section *section) {
-    const struct own *own = source->own;
+/* By name, so that another table may have them in another order; by number where a name is none that a list can hold. */
+static void put_columns(struct section *section, const char *key, const struct csv *csv, const size_t *columns, size_t count) {
     struct text list = {0};
-    int by_name = own->csv.names != NULL;
-    for (size_t i = 0; by_name && i < own->columns.feature_count; i++) {
-        const char *name = own->csv.names[own->columns.features[i]];
+    int by_name = csv->names != NULL;
+    for (size_t i = 0; by_name && i < count; i++) {
+        const char *name = csv->names[columns[i]];
         by_name = *name != '\0' && strpbrk(name, ",\"#;\r\n\\") == NULL;
     }
-    for (size_t i = 0; i < own->columns.feature_count; i++) {
-        size_t column = own->columns.features[i];
+    for (size_t i = 0; i < count; i++) {
         text_add(&list, "%s", i > 0 ? "," : "");
         if (by_name) {
-            text_add(&list, "%s", own->csv.names[column]);
+            text_add(&list, "%s", csv->names[columns[i]]);
         } else {
-            text_add(&list, "%zu", column);
+            text_add(&list, "%zu", columns[i]);
         }
     }
-    config_put(section, "features", list.text);
+    config_put(section, key, list.text);
     text_free(&list);
+}
+
+void csv_resolve(const struct source *source, const struct csv_affine *a, struct section *section) {
+    const struct own *own = source->own;
+    put_columns(section, "features", &own->csv, own->columns.features, own->columns.feature_count);
+    if (own->columns.target_count > 0) {
+        put_columns(section, "target", &own->csv, own->columns.targets, own->columns.target_count);
+    }
     if (a->shift != NULL) {
         put_reals(section, "normalize_shift", a->shift, a->count);
         put_reals(section, "normalize_scale", a->scale, a->count);
     }
+}
+
+int csv_agree(const struct source *first, const struct source *other, struct err *err) {
+    const struct own *a = first->own, *b = other->own;
+    int all = config_given(first->section, "features") && config_given(first->section, "target");
+    for (size_t i = 0; !all && a->csv.names != NULL && b->csv.names != NULL && i < a->csv.columns && i < b->csv.columns; i++) {
+        if (strcmp(a->csv.names[i], b->csv.names[i]) != 0) {
+            return err_add(err, STATUS_REFUSED, "%s: column %zu is \"%.40s\", but \"%.40s\" in %s: say by name which are meant, with features= and target=",
+                           other->path, i, b->csv.names[i], a->csv.names[i], first->path);
+        }
+    }
+    return 0;
 }
 
 const struct source_ops source_csv = {

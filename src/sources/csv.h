@@ -27,7 +27,7 @@ struct csv_columns { size_t *features, *targets; size_t feature_count, target_co
 /* By target= and features= of [data]: names, or numbers from 0 (negative: from the end). No target= means the last column,
  * target=input none; no features= all that are no targets. */
 int csv_choose(const struct csv *csv, const struct section *data, struct csv_columns *columns, struct err *err);
-/* For tables without targets too: the columns that features= names, or, where the file has just `count` columns, all of
+/* For tables without targets too: the columns that features= names; where it has numbers, or the file no header, and just `count` columns, all of
  * them; without features= it must have just `count`. */
 int csv_features(const struct csv *csv, const struct section *data, size_t count, size_t *features, struct err *err);
 void csv_columns_free(struct csv_columns *columns);
@@ -45,7 +45,9 @@ int csv_measures(const struct section *data);
 int csv_measure(const struct dataset *set, struct csv_affine *affine, struct err *err);
 /* Applies it to all rows of the source, once. */
 void csv_normalize(struct source *source, const struct csv_affine *affine);
-/* Writes features=, and the numbers of normalize=, into [data]. */
+/* Tables of one [data] whose columns go by place have to have the same names there. */
+int csv_agree(const struct source *first, const struct source *other, struct err *err);
+/* Writes features=, target=, and the numbers of normalize=, into [data]. */
 void csv_resolve(const struct source *source, const struct csv_affine *affine, struct section *section);
 
 #endif

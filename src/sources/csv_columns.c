@@ -1,4 +1,5 @@
 /* Which columns of a csv file are inputs and which are answers, and how they are normalized (csv.h). */
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,8 +83,20 @@ int csv_choose(const struct csv *csv, const struct section *data, struct csv_col
     return c->feature_count > 0 ? 0 : err_add(err, STATUS_REFUSED, "%s: has no column besides the target", csv->path);
 }
 
+/* features= names columns, and so does the file's header. */
+static int go_by_name(const struct csv *csv, const struct section *data) {
+    int named = 0;
+    for (size_t i = 0; csv->names != NULL && i < config_length(data, "features"); i++) {
+        char *text = config_item_text(data, "features", i);
+        long number;
+        named |= number_int(text, LONG_MIN, LONG_MAX, &number) != 0;
+        free(text);
+    }
+    return named;
+}
+
 int csv_features(const struct csv *csv, const struct section *data, size_t count, size_t *features, struct err *err) {
-    if (config_given(data, "features") && csv->columns != count) {
+    if (config_given(data, "features") && (csv->columns != count || go_by_name(csv, data))) {
         size_t *found, found_count;
         int bad = find_columns(csv, data, "features", &found, &found_count, err);
         if (bad == 0 && found_count != count) {

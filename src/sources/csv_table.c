@@ -196,7 +196,7 @@ int csv_read(struct csv *csv, const char *path, const struct section *data, stru
     if (memchr(bytes, '\0', size) != NULL) {
         return err_add(err, STATUS_REFUSED, "%s: holds a NUL byte: want text", path);
     }
-    w.at += size >= 3 && memcmp(bytes, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;   /* UTF-8's mark */
+    w.at += file_mark(bytes, size);
     if (read_rows(&w) != 0) {
         return -1;
     }

@@ -121,6 +121,10 @@ static int open_source(struct opening *o, enum split split, const char *key, int
     if (source->count == 0) { /* the format knows of no such part here */
         return 0;
     }
+    struct source *first = &o->data->sources[SPLIT_TRAIN];
+    if (o->ops == &source_csv && split != SPLIT_TRAIN && o->data->open[SPLIT_TRAIN] && csv_agree(first, source, o->err) != 0) {
+        return -1;
+    }
     return agree(o, source) != 0 ? -1 : fill_set(&o->data->sets[split], source, split, o->err);
 }
 
@@ -240,6 +244,9 @@ static int find_section(struct opening *o, const char *spec) {
 static int read_settings(struct opening *o, const char *spec) {
     struct data *data = o->data;
     int result = data_read_format(o, spec);
+    if (result == 0) {
+        result = data_keys_fit(data->section, o->graph->net, o->ops, o->spec_path != NULL, o->err);
+    }
     if (result == 0 && gives_back(o) && (o->graph->classes > 0 || o->graph->input.t > 1)) {
         result = config_refuse(data->section, "data", "target", o->err, "input: want a network that ends in values ([cost] "
                                "type=mse), not in classes, and no sequence");

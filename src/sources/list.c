@@ -160,7 +160,7 @@ static int list_open(struct source *source, enum split split, struct err *err) {
     int result = memchr(bytes, '\0', size) != NULL
                      ? err_add(err, STATUS_REFUSED, "%s: want a text of lines, path, tab, label; found binary data",
                                source->path)
-                     : list_parse(source, (char *)bytes, err);
+                     : list_parse(source, (char *)bytes + file_mark(bytes, size), err);
     free(bytes);
     return result;
 }

@@ -57,7 +57,7 @@ int names_read(const char *path, char ***names, int *count, struct err *err) {
         free(bytes);
         return err_add(err, STATUS_REFUSED, "%s: want a text of class names, one a line; found binary data", path);
     }
-    for (char *line = (char *)bytes, *end; line != NULL; line = end) {
+    for (char *line = (char *)bytes + file_mark(bytes, size), *end; line != NULL; line = end) {
         end = strchr(line, '\n');
         if (end != NULL) {
             *end++ = '\0';
@@ -95,11 +95,13 @@ static const char *parse_name(const char *text, struct list *list) {
 
 void names_parse(const char *text, char ***names, int *count) {
     struct list list = {0};
+    int comma;
     do {
         text = parse_name(text, &list);
-        text += *text == ',';
-    } while (*text !=
-             '\0'); /* a comma at the end begins no further name: that is how a list of one is told from a file */
+        comma = *text == ',';
+        text += comma;
+        /* a comma behind the only name begins no further one: that is how a list of one is told from a file */
+    } while (*text != '\0' || (comma && list.count > 1));
     *names = list.names;
     *count = (int)list.count;
 }

@@ -12,7 +12,7 @@ char **names_copy(char *const *names, int count);
 /* The lines of a file: outer spaces and CR cut, empty lines left out. An empty file is refused. */
 int names_read(const char *path, char ***names, int *count, struct err *err);
 /* A comma list; a backslash takes the special meaning from the character behind it. Empty names are left in, as "", but
- * for one behind a comma at the very end. */
+ * for one behind a comma at the very end of a single name. */
 void names_parse(const char *text, char ***names, int *count);
 /* The comma list that names_parse turns into the same names. */
 void names_write(char *const *names, int count, struct text *out);
@@ -65,6 +65,12 @@ int pictures_read(const struct source *source, size_t index, struct sample *samp
 int pictures_label(const struct source *source, size_t index);
 const char *pictures_name(const struct source *source, size_t index, char *buffer, size_t size);
 void pictures_close(struct source *source);
+
+/* ---- keys_fit.c ---- */
+
+/* Refuses keys of [data], and darknet's of [net], that this format has no use for. tests: the data is --data's, only to be tested with, whatever
+ * training does to its own. */
+int data_keys_fit(const struct section *data, const struct section *net, const struct source_ops *ops, int tests, struct err *err);
 
 /* ---- augmentation's settings (augment_settings.c) ---- */
 

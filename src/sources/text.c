@@ -26,10 +26,11 @@ static int32_t *ids_of(const struct text_source *own) {
 
 /* ---- reading ---- */
 
+/* UTF-8's mark is no symbol; of bytes each is. */
 static int decode(const struct source *source, enum unit unit, const unsigned char *bytes, size_t size, uint32_t *codes,
                   size_t *count, struct err *err) {
     size_t taken;
-    for (size_t at = 0; at < size; at += taken) {
+    for (size_t at = unit == UNIT_BYTE ? 0 : file_mark(bytes, size); at < size; at += taken) {
         taken = symbol_read(unit, bytes + at, size - at, &codes[*count]);
         if (taken == 0) {
             return err_add(err, STATUS_REFUSED, "%s: byte %zu (0x%02x) is not UTF-8; unit=byte reads any file",
@@ -37,7 +38,7 @@ static int decode(const struct source *source, enum unit unit, const unsigned ch
         }
         ++*count;
     }
-    return 0;
+    return *count == 0 ? err_add(err, STATUS_REFUSED, "%s: is empty", source->path) : 0;
 }
 
 /* Which part of the text is this split's. */
@@ -139,9 +140,7 @@ static int text_open(struct source *source, enum split split, struct err *err) {
     own->ids = mem_try(size + 1, sizeof *own->ids);
     int result = codes == NULL || own->ids == NULL
                      ? err_add(err, STATUS_FAILED, "%s: out of memory for %zu bytes", source->path, size)
-                 : size == 0 ? err_add(err, STATUS_REFUSED, "%s: is empty", source->path)
-                             : decode(source, (enum unit)config_choice(source->section, "unit"), bytes, size, codes,
-                                      &count, err);
+                     : decode(source, (enum unit)config_choice(source->section, "unit"), bytes, size, codes, &count, err);
     result = result == 0 ? number_symbols(source, split, codes, count, err) : result;
     free(codes);
     free(bytes);

@@ -231,7 +231,7 @@ static int tsv_open(struct source *source, enum split split, struct err *err) {
     }
     int result = memchr(bytes, '\0', size) != NULL
                      ? err_add(err, STATUS_REFUSED, "%s: want lines of text, tab, label; found binary data", source->path)
-                     : cut_lines(source, own, (char *)bytes, err);
+                     : cut_lines(source, own, (char *)bytes + file_mark(bytes, size), err);
     result = result == 0 ? number_all(source, own, size, split, err) : result;
     free(own->lines);
     own->lines = NULL;

@@ -93,6 +93,55 @@ refused() {
     says 'mosaic'
 }
 
+@test "ignored keys: one warning, with its line; twice with two values is an error" {
+    config_with '[conv]' 'truth=1' '[conv]' 'truth=1'
+    run -0 --separate-stderr dlcli summary bad.cfg
+    says 'bad.cfg:6: [convolutional] truth: has no use here and is ignored'
+    [ "$(dlcli summary bad.cfg 2>&1 | grep -c truth)" = 1 ]
+    config_with '[softmax]' 'truth=1' 'truth=2'
+    refused 'bad.cfg:7: [softmax] truth: given twice'
+}
+
+@test "darknet's keys that are not offered: 0 passes, others are refused" {
+    for key in contrastive unsupervised adversarial_lr gaussian_noise; do
+        config_with "$key=0" '[softmax]'
+        dlcli summary bad.cfg
+        config_with "$key=1" '[softmax]'
+        refused "bad.cfg:5: [net] $key: want 0"
+    done
+    for key in antialiasing grad_centr coordconv; do
+        config_with '[conv]' "$key=0" '[softmax]'
+        dlcli summary bad.cfg
+        config_with '[conv]' "$key=1" '[softmax]'
+        refused "bad.cfg:6: [convolutional] $key: want 0"
+    done
+    config_with '[conv]' '[conv]' 'share_index=0' '[softmax]'
+    refused 'bad.cfg:7: [convolutional] share_index: weights shared'
+}
+
+@test "recurrent cells have PyTorch's form" {
+    for layer in rnn lstm gru; do
+        printf '%s\n' '[net]' inputs=3 time_steps=4 "[$layer]" output=2 form=pytorch '[softmax]' >bad.cfg
+        dlcli summary bad.cfg
+        sed -i s/pytorch/darknet/ bad.cfg
+        refused "bad.cfg:6: [$layer] form: want pytorch"
+    done
+}
+
+@test "avgpool without a size is of the whole map: it takes no stride and no padding" {
+    for key in stride=2 stride_x=2 stride_h=2 padding=same pad_each=1; do
+        config_with '[avgpool]' "$key"
+        refused "bad.cfg:6: [avgpool] ${key%=*}: want size="
+        config_with '[avgpool]' "$key" size=2
+        dlcli summary bad.cfg
+    done
+}
+
+@test "class names that are not as many as the outputs: the line, and the key" {
+    config_with '[data]' source=synthetic 'classes=cat,dog' '[connected]' output=10 '[softmax]'
+    refused 'bad.cfg:7: [data] classes: 2 classes, but the network has 10 outputs'
+}
+
 @test "--set: sections, layers by name and index; nearest names; the last one wins" {
     run -0 --separate-stderr dlcli summary --json "$SMALL" --set 0.filters=3 --set conv1.filters=5 --set net.width=16
     holds '.layers[0].output == [5, 12, 16]'

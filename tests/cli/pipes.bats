@@ -28,6 +28,16 @@ setup_file() {
     holds '.input == "./two\nlines .png"'
 }
 
+@test "names that end in NUL without -0 are refused, none is dropped" {
+    printf '%s\0%s\0' "$PICTURES/cat.png" "$PICTURES/ship.png" >names
+    run -2 --separate-stderr dlcli predict --json -m "$(model)" - <names
+    says '-0'
+    [ -z "$output" ]
+    printf '%s\n%s\0' "$PICTURES/cat.png" "$PICTURES/ship.png" >names
+    run -1 --separate-stderr dlcli predict --json -m "$(model)" - <names
+    holds '.input | endswith("cat.png")'
+}
+
 @test "names are answered as they come, not at the end" {
     mkfifo names
     "$DLCLI" predict --json -m "$(model)" - <names >answers &
@@ -64,6 +74,41 @@ setup_file() {
     cp "$PICTURES/cat.png" photos/.hidden.png
     run -0 --separate-stderr bash -c "'$DLCLI' predict --json -m '$(model)' photos | jq -r .input"
     [ "$output" = $'photos/b.png\nphotos/inner/a.png' ]
+}
+
+@test "a folder that leads back to itself is gone through once" {
+    mkdir -p photos/inner
+    cp "$PICTURES/cat.png" photos/inner/a.png
+    ln -s . photos/self
+    ln -s .. photos/inner/up
+    run -0 --separate-stderr bash -c "'$DLCLI' predict --json -m '$(model)' photos | jq -r .input"
+    [ "$output" = photos/inner/a.png ]
+}
+
+@test "a NaN is said" {
+    printf '%s\n' '[net]' inputs=2 '[connected]' output=3 activation=linear '[softmax]' >classes.cfg
+    {
+        printf '\x93NUMPY\x01\x00\x40\x00%-63s\n' "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 2), }"
+        printf '\x00\x00\xc0\x7f\x00\x00\x80\x3f'
+    } >x.npy
+    run -0 --separate-stderr dlcli predict --json -m classes.cfg x.npy
+    holds '.top | map(.index) == [0, 1, 2] and all(.[]; .probability == null)'
+    run -0 --separate-stderr dlcli predict -m classes.cfg x.npy
+    prints ' nan%'
+}
+
+@test "a stream that is closed is not the next file that is opened" {
+    for closed in '2>&-' '>&- 2>&-' '<&- >&- 2>&-'; do
+        bash -c "'$DLCLI' train '$SMALL' -o run --force --epochs 1 $closed"
+        jq -e .event run/metrics.jsonl
+        [ ! -s run/.lock ]
+    done
+    run -1 --separate-stderr bash -c "'$DLCLI' train '$SMALL' -q --json -o run --force --epochs 1 >&-"
+    says 'standard output'
+    run -1 --separate-stderr bash -c "'$DLCLI' summary '$SMALL' >&-"
+    says 'standard output'
+    run -1 --separate-stderr bash -c "'$DLCLI' predict -m '$(model)' - <&-"
+    says 'standard input'
 }
 
 @test "options follow arguments, -- ends them" {

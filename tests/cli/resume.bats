@@ -79,6 +79,14 @@ stopped_after() {
     is_whole
 }
 
+@test "best without last is nothing to go on from: --resume starts afresh, and says so" {
+    dlcli train "$SMALL" -q -o run --epochs 1
+    rm run/last.safetensors
+    run -0 --separate-stderr dlcli train "$SMALL" -q -o run --epochs 1 --resume
+    says 'starts afresh'
+    [ -s run/last.safetensors ]
+}
+
 # A disk of a few pages where we may mount one, else a limit on the size of files.
 @test "a full disk ends a run with a sentence and loses nothing" {
     stopped_after TERM 400

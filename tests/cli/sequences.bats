@@ -33,7 +33,10 @@ model() { echo "$BATS_FILE_TMPDIR/run/best.safetensors"; }
 
 @test "a run stopped anywhere goes on with the state it carried" {
     for k in 1 2 3 4 5 6; do
-        timeout -s KILL "0.0$((k + 2))" "$DLCLI" train model.cfg -q -o run --resume || true
+        "$DLCLI" train model.cfg -q -o run --resume &
+        sleep "0.0$((k + 2))"
+        kill -KILL $! || true
+        wait $! || true   # till it is gone, and its lock on the folder with it
     done
     dlcli train model.cfg -q -o run --resume
     cmp "$BATS_FILE_TMPDIR/run/last.safetensors" run/last.safetensors

@@ -53,7 +53,8 @@ setup_file() { make_model; }
     mkdir empty
     run -2 --separate-stderr dlcli predict -m "$(model)" empty
     says 'empty'
-    run -2 --separate-stderr dlcli train "$SMALL" --set data.source=images --set data.path=nowhere
+    sed -e '/^count=/d' -e 's/^source=.*/source=images\npath=nowhere/' "$SMALL" >images.cfg
+    run -2 --separate-stderr dlcli train images.cfg
     says 'nowhere'
 }
 
@@ -65,6 +66,25 @@ setup_file() { make_model; }
     says 'file'
     run -2 --separate-stderr dlcli train "$SMALL" -o /proc/run
     says '/proc/run'
+    ln -s nowhere link
+    run -2 --separate-stderr dlcli train "$SMALL" -o link
+    says 'File exists'
+}
+
+@test "2: -w for several models, which it would make one" {
+    run -2 --separate-stderr dlcli test "$(model)" "$(model)" -w "$(model)"
+    says '-w'
+    run -2 --separate-stderr dlcli predict -m "$(model)" -m "$SMALL" -w "$(model)" "$PICTURES/cat.png"
+    says '-w'
+}
+
+@test "2: check of what [net] says of classes and losses, also without [data]" {
+    printf '%s\n' '[net]' inputs=2 '[connected]' output=3 activation=linear >values.cfg
+    { cat values.cfg; echo '[softmax]'; } >classes.cfg
+    run -2 --separate-stderr dlcli check classes.cfg --set net.class_weights=1,2
+    says 'class_weights'
+    run -0 dlcli check classes.cfg
+    run -0 dlcli check values.cfg
 }
 
 @test "3: measured below --fail-under" {
@@ -76,6 +96,29 @@ setup_file() { make_model; }
     run -2 --separate-stderr dlcli test "$(model)" --fail-under top9=0
     says '--fail-under'
     run -2 dlcli test "$(model)" --fail-under top1=0.5x
+}
+
+@test "3: also where nobody reads the result any more" {
+    mkfifo pipe
+    exec 8<>pipe      # so that the next finds somebody who reads
+    exec 9>pipe
+    exec 8<&-
+    for bound in top1=1.5:3 top1=0:0; do
+        status=0
+        "$DLCLI" test "$(model)" --fail-under "${bound%:*}" >&9 2>"said-${bound#*:}" || status=$?
+        [ "$status" = "${bound#*:}" ]
+    done
+    exec 9>&-
+    grep -q 'top1 is' said-3
+    [ ! -s said-0 ]
+}
+
+@test "2: --fail-under with a measure that the model doesn't have" {
+    sed 's/^\[softmax\]/[cost]/' "$SMALL" >regression.cfg
+    run -2 --separate-stderr dlcli test regression.cfg --fail-under top1=0.5
+    says 'is a regression'
+    run -2 --separate-stderr dlcli test "$(model)" --fail-under rmse=1
+    says 'no rmse'
 }
 
 @test "4: diverged, with the step and the layer" {
@@ -96,6 +139,24 @@ setup_file() { make_model; }
         wait $pid || status=$?
         [ "$status" = "${pair#*:}" ]
         run -0 dlcli summary "run-$pair/last.safetensors"
+    done
+}
+
+@test "130 and 143: stopped while a config is waited for, or somebody who writes it" {
+    mkfifo pipe
+    for pair in INT:130 TERM:143; do
+        for writer in none silent; do
+            [ $writer = none ] || exec 9<>pipe
+            "$DLCLI" summary pipe 2>said &
+            pid=$!
+            sleep 0.3
+            kill "-${pair%:*}" $pid
+            status=0
+            wait $pid || status=$?
+            exec 9>&-
+            [ "$status" = "${pair#*:}" ]
+            grep -q 'stopped by a signal' said
+        done
     done
 }
 

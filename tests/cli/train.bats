@@ -34,6 +34,28 @@ load helpers
     run -1 cmp -s run/last.safetensors before/last.safetensors
 }
 
+@test "a RUN that holds other checkpoints than the last is refused too, and says that none can go on" {
+    dlcli train "$SMALL" -q -o run --epochs 2 --keep 1
+    rm run/last.safetensors
+    run -2 --separate-stderr dlcli train "$SMALL" -o run --epochs 1
+    says 'holds best.safetensors but no last.safetensors'
+    rm run/best.safetensors
+    run -2 --separate-stderr dlcli train "$SMALL" -o run --epochs 1
+    says 'holds epoch-0002.safetensors but no last.safetensors'
+    [ -s run/epoch-0002.safetensors ]
+}
+
+@test "a config is not replaced by the one that its own training writes, unless --force" {
+    mkdir mine
+    { echo '# by hand'; cat "$SMALL"; } >mine/config.cfg
+    cp mine/config.cfg before
+    run -2 --separate-stderr dlcli train mine/config.cfg -o mine
+    says 'mine/config.cfg'
+    run -2 --separate-stderr dlcli train - -o mine <mine/config.cfg
+    cmp mine/config.cfg before
+    dlcli train mine/config.cfg -q -o mine --epochs 1 --force
+}
+
 @test "--resume of a finished run: status 0, nothing changed" {
     dlcli train "$SMALL" -q -o run --epochs 2
     cp -r run before

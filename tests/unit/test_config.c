@@ -130,15 +130,39 @@ static void test_twins(void **state) {
         "x.cfg:5: [c] stride: given twice: the key is \"2\" in line 3, got \"3\" in line 5");
 }
 
+/* Types as the layers have them: [convolution] is another name of [conv]. */
+static const char *type_of(const char *section) {
+    static const char *const types[] = {"conv", "max", "c"};
+    if (strcmp(section, "convolution") == 0) {
+        return "conv";
+    }
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        if (strcmp(section, types[i]) == 0) {
+            return types[i];
+        }
+    }
+    return NULL;
+}
+
 static void test_ignored(void **state) {
     (void)state;
     struct config c;
     struct err err = {0};
-    assert_int_equal(parse(&c, "[c]\nxnor=1\nxnor=2\n[c]\nxnor=3\ntruth=a\n[d]\nxnor=1\n", &err), 0);
+    assert_int_equal(parse(&c, "[c]\nxnor=1\n[c]\nxnor=3\ntruth=a\n[d]\nxnor=1\n", &err), 0);
     assert_int_equal(check_all(&c, &err), 0);
     assert_int_equal(err.warnings, 3);
-    assert_string_equal(err.warned[0], "x.cfg: [c] xnor: has no use here and is ignored");
-    assert_string_equal(err.warned[2], "x.cfg: [d] xnor: has no use here and is ignored");
+    assert_string_equal(err.warned[0], "x.cfg:2: [c] xnor: has no use here and is ignored");
+    assert_string_equal(err.warned[1], "x.cfg:5: [c] truth: has no use here and is ignored");
+    assert_string_equal(err.warned[2], "x.cfg:7: [d] xnor: has no use here and is ignored");
+    err_free(&err);
+    config_free(&c);
+    BAD("[c]\nxnor=1\nxnor=2\n", "x.cfg:3: [c] xnor: given twice: the key is \"1\" in line 2, got \"2\" in line 3");
+    assert_int_equal(parse(&c, "[c]\nxnor=1\nxnor=1\n", &err), 0);
+    assert_int_equal(config_set(&c, "c.truth=1", type_of, &err), 0);
+    assert_int_equal(check_all(&c, &err), 0);
+    assert_int_equal(err.warnings, 3);
+    assert_string_equal(err.warned[0], "x.cfg:3: [c] xnor: given twice: the key has the same value in line 2");
+    assert_string_equal(err.warned[2], "--set c.truth: has no use here and is ignored");
     err_free(&err);
     config_free(&c);
 }
@@ -177,7 +201,7 @@ static void test_refuse(void **state) {
     struct config c;
     struct err err = {0};
     good(&c, "[net]\n[conv]\nmaps=7\n");
-    assert_int_equal(config_set(&c, "conv.stride=2", &err), 0);
+    assert_int_equal(config_set(&c, "conv.stride=2", type_of, &err), 0);
     assert_int_equal(check_all(&c, &err), 0);
     assert_int_equal(config_refuse(&c.sections[1], "convolutional", "filters", &err, "want %d", 8), -1);
     config_refuse(&c.sections[1], "convolutional", "batch", &err, "is missing");
@@ -197,11 +221,25 @@ static void test_set(void **state) {
     (void)state;
     struct config c;
     struct err err = {0};
+    good(&c, "[convolution]\n[max]\nname=conv1\n[conv]\n[conv]\nname=last\n");
+    static const char *const typed[] = {"conv1.stride=2", "conv2.stride=3", "last.stride=4", "convolution.flip=0"};
+    for (size_t i = 0; i < sizeof typed / sizeof *typed; i++) {
+        assert_int_equal(config_set(&c, typed[i], type_of, &err), 0);
+    }
+    assert_int_equal(config_set(&c, "conv3.stride=2", type_of, &err), -1);
+    assert_string_equal(err.sentences[0], "--set conv3.stride=2: there is no section or layer \"conv3\"; did you mean \"conv1\"?");
+    err_free(&err);
+    assert_int_equal(check_all(&c, &err), 0);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(config_int(&c.sections[i + 1], "stride"), 2 + (int)i);
+    }
+    assert_int_equal(config_bool(&c.sections[0], "flip"), 0);
+    config_free(&c);
     good(&c, "[network]\nbatch=1\nmaps=5\n[conv]\nname=a.b\n[max]\nstride=3\n[conv]\n");
     static const char *const sets[] = {"net.batch=64", "net.filters=4", "conv.stride=2", "a.b.flip=0",   "1.stride= 5 ",
                                        "2.path=x=y.z", "data.path=p",   "network.n=9",   "net.filters=6"};
     for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
-        assert_int_equal(config_set(&c, sets[i], &err), 0);
+        assert_int_equal(config_set(&c, sets[i], type_of, &err), 0);
     }
     assert_int_equal(check_all(&c, &err), 0);
     assert_int_equal(err.warnings, 0);
@@ -244,15 +282,15 @@ static void test_set_errors(void **state) {
     good(&c, "[net]\n[conv]\nname=block1\n[conv]\n");
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         struct err err = {0};
-        assert_int_equal(config_set(&c, wrong[i][0], &err), -1);
+        assert_int_equal(config_set(&c, wrong[i][0], type_of, &err), -1);
         assert_int_equal(err.count, 1);
         assert_string_equal(err.sentences[0], wrong[i][1]);
         err_free(&err);
     }
     assert_int_equal(c.sections[0].count, 0);
     struct err err = {0};
-    assert_int_equal(config_set(&c, "net.batch=x", &err), 0);
-    assert_int_equal(config_set(&c, "net.btach=1", &err), 0);
+    assert_int_equal(config_set(&c, "net.batch=x", type_of, &err), 0);
+    assert_int_equal(config_set(&c, "net.btach=1", type_of, &err), 0);
     assert_int_equal(check_all(&c, &err), -1);
     assert_string_equal(err.sentences[0], "--set net.batch: want 1.., got \"x\"");
     assert_string_equal(err.sentences[1], "--set net.btach: unknown key; did you mean \"batch\"?");

@@ -375,6 +375,10 @@ static void refusals(void **state) {
         {"[activation]\nactivation=rulu\n", "cfg:6: [activation] activation: "},
         {"[dropout]\nprobability=1\n", "cfg:6: [dropout] probability: "},
         {"[cost]\ninput=nothing\n", "cfg:6: [cost] input: there is no layer \"nothing\""},
+        {"[connected]\nname=a\noutput=3\n[softmax]\n[connected]\ninput=a\noutput=9\n[softmax]\n",
+         "cfg:8: [softmax]: its loss is of 3 values, but the network's output has 9"},
+        {"[connected]\nname=a\noutput=3\n[cost]\ntype=hinge\n[connected]\ninput=a\noutput=9\n[softmax]\n",
+         "cfg:8: [cost]: its loss is of 3 values, but the network's output has 9"},
     };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         char text[256];
@@ -410,7 +414,7 @@ static void which_loss(void **state) {
     assert_true(!loses(&net, "softmax1") && loses(&net, "cost1"));
     assert_int_equal(net.graph.classes, 0);
     net_free(&net);
-    net_describe(&net, "[net]\ninputs=4\n[connected]\nname=trunk\noutput=6\n[softmax]\nloss_weight=0.3\n[connected]"
+    net_describe(&net, "[net]\ninputs=4\n[connected]\nname=trunk\noutput=4\n[softmax]\nloss_weight=0.3\n[connected]"
                        "\ninput=trunk\noutput=4\n[softmax]\n");
     assert_true(loses(&net, "softmax1") && loses(&net, "softmax2"));
     net_free(&net);

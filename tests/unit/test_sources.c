@@ -391,6 +391,59 @@ static void list_refusals(void **state) {
     refuses("", "source=list\npath=.", colour_32, 2, TRAIN, "folder");
 }
 
+/* ---- UTF-8's byte order mark, which some editors put before a text ---- */
+
+static void opens(struct bench *b, const char *data, struct shape input, int classes) {
+    bench_make(b, "", data, input, classes);
+    if (bench_open(b, TRAIN, NULL) != 0) {
+        fail_msg("%s", b->err.sentences[0]);
+    }
+}
+
+static void marks(void **state) {
+    (void)state;
+    struct bench b;
+    struct sample sample = {0};
+    char buffer[64];
+    assert_int_equal(file_mark("\xef\xbb\xbfx", 4), 3);
+    assert_int_equal(file_mark("\xef\xbb\xbf", 2), 0);
+    assert_int_equal(file_mark("x\xef\xbb\xbf", 4), 0);
+    put_text("mark/names", "\xef\xbb\xbf" "ant\r\nbee\r\n");
+    opens(&b, "source=synthetic\nclasses=mark/names", colour_32, 2);
+    assert_string_equal(b.data.class_names[0], "ant");
+    bench_free(&b);
+    put_text("mark/list", "\xef\xbb\xbf" "a.png\tant\n");
+    opens(&b, "source=list\npath=mark/list", colour_32, 1);
+    const struct source *list = b.data.sets[SPLIT_TRAIN].source;
+    assert_string_equal(list->ops->name_of(list, 0, buffer, sizeof buffer), "mark/a.png");
+    bench_free(&b);
+    put_text("mark/csv", "\xef\xbb\xbf" "1,2\n3,4\n");
+    opens(&b, "source=csv\npath=mark/csv\nheader=0", (struct shape){1, 1, 1, 1}, 0);
+    const struct source *csv = b.data.sets[SPLIT_TRAIN].source;
+    assert_int_equal(csv->ops->read(csv, 0, &sample, &b.err), 0);
+    assert_true(sample.values[0] == 1);
+    sample_free(&sample);
+    bench_free(&b);
+}
+
+/* Texts want the graph of a whole network. */
+static void marked_tsv(void **state) {
+    (void)state;
+    struct bench b = {0};
+    static const char text[] = "[net]\ninputs=1\ntime_steps=2\n[data]\nsource=tsv\npath=mark/tsv\n[onehot]\nsize=4\n"
+                               "[rnn]\noutput=2\nsequence=last\n[softmax]\n";
+    put_text("mark/tsv", "\xef\xbb\xbf" "ab\tx\nb\ty\n");
+    assert_int_equal(config_parse(&b.config, "test.cfg", text, strlen(text), &b.err), 0);
+    assert_int_equal(graph_build(&b.graph, &b.config, &b.err), 0);
+    assert_int_equal(bench_open(&b, TRAIN, NULL), 0);
+    assert_int_equal(b.data.symbol_count, 2);
+    assert_string_equal(b.data.symbols[0], "a");
+    data_close(&b.data);
+    graph_free(&b.graph);
+    config_free(&b.config);
+    err_free(&b.err);
+}
+
 /* Many wrong lines: some of them are said, not all. */
 static void list_many_errors(void **state) {
     (void)state;
@@ -432,6 +485,21 @@ static void synthetic(void **state) {
     sample_free(&other);
     sample_free(&tested);
     bench_free(&b);
+}
+
+/* Lists of names: a comma at the end is one too many, but for the way a single name is told from a file. */
+static void class_lists(void **state) {
+    (void)state;
+    struct bench b;
+    opens(&b, "source=synthetic\nclasses=only,", colour_32, 1);
+    assert_string_equal(b.data.class_names[0], "only");
+    bench_free(&b);
+    opens(&b, "source=synthetic\nclasses=a,b\\,", colour_32, 2);
+    assert_string_equal(b.data.class_names[1], "b,");
+    bench_free(&b);
+    refuses("", "source=synthetic\nclasses=cat,dog,", colour_32, 2, TRAIN, "[data] classes: name 3 of 3 is empty");
+    refuses("", "source=synthetic\nclasses=cat,,dog", colour_32, 2, TRAIN, "[data] classes: name 2 of 3 is empty");
+    refuses("", "source=synthetic\nclasses=,", colour_32, 1, TRAIN, "[data] classes: name 1 of 1 is empty");
 }
 
 /* Pictures are nearest to the mean of their own class: there is something to learn, and it carries over to the test
@@ -478,6 +546,7 @@ int main(void) {
         cmocka_unit_test(images_parts),     cmocka_unit_test(images_refusals), cmocka_unit_test(unreadable),
         cmocka_unit_test(list_by_name),     cmocka_unit_test(list_by_index),   cmocka_unit_test(list_refusals),
         cmocka_unit_test(list_many_errors), cmocka_unit_test(synthetic),       cmocka_unit_test(synthetic_learnable),
+        cmocka_unit_test(marks),            cmocka_unit_test(marked_tsv),      cmocka_unit_test(class_lists),
     };
     return cmocka_run_group_tests_name("sources", tests, scratch_make, scratch_remove);
 }

@@ -201,11 +201,33 @@ static void bytes(void **state) {
     reading_close(&r);
 }
 
+/* UTF-8's mark before a text is no symbol, but in bytes. */
+static void marked(void **state) {
+    (void)state;
+    struct reading r;
+    struct sample sample;
+    put_text("marked", "\xef\xbb\xbf" "0123456789012");
+    assert_int_equal(reading_open(&r, "time_steps=4", "path=marked", lstm, TRAIN), 0);
+    assert_int_equal(r.data.classes, 10);
+    const struct source *source = r.data.sets[SPLIT_TRAIN].source;
+    assert_int_equal(source->ops->read(source, 0, &sample, &r.err), 0);
+    assert_int_equal((int)sample.values[0], 0);
+    sample_free(&sample);
+    reading_close(&r);
+    assert_int_equal(reading_open(&r, "time_steps=4", "path=marked\nunit=byte",
+                                  "[onehot]\nsize=13\n[lstm]\n[connected]\noutput=13\n[softmax]\n", TRAIN),
+                     0);
+    assert_string_equal(r.data.class_names[12], "\\xef");
+    reading_close(&r);
+    put_text("bare", "\xef\xbb\xbf");
+    refused("time_steps=4", "path=bare", lstm, "is empty");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(named),       cmocka_unit_test(utf8),       cmocka_unit_test(streams),
         cmocka_unit_test(last_answer), cmocka_unit_test(validation), cmocka_unit_test(refusals),
-        cmocka_unit_test(bytes),
+        cmocka_unit_test(bytes),       cmocka_unit_test(marked),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -2,7 +2,8 @@
  * the running variance. Both directions end in one pass that is linear in its inputs, with coefficients per channel:
  *     y = (x - shift) * a + b        dx = dy * a + (x - shift) * b + d
  * A relu behind it costs no pass of its own: forward it is applied to y, backward dy counts only where (x - shift) * a + beta > 0, which is the y of before.
- * Gradients of missing samples (lanes layout) stay zero. */
+ * Missing samples (lanes layout) are set to zero, as are their gradients: scaled like the others they would grow from layer to layer, up to infinity
+ * where a batch varies little. */
 #include <math.h>
 #include "kernels/body/functions.h"
 #include "kernels/body/moments.h"
@@ -51,21 +52,35 @@ INLINE void rectify(vec *v, const vec_int *relu) {
     *v = (vec)((vec_int)*v & ~((*v < 0) & *relu));
 }
 
-static void forward_run(const struct linear *j, const elem *x, elem *y, size_t c) {
+/* Samples that are there in the lanes of unit u; all lanes hold values of one sample in other layouts. */
+INLINE size_t valid_lanes(const struct view *v, size_t u) {
+    return v->lanes > 1 ? body_least(LANES, v->samples - u / v->channels * LANES) : LANES;
+}
+
+static void forward_run(const struct linear *j, size_t u) {
+    size_t n = j->v.inner, c = u % j->v.channels, valid = valid_lanes(&j->v, u);
+    const elem *x = j->x + u * n;
+    elem *y = j->to + u * n;
     real shift = j->k.shift[c], a = j->k.a[c], b = j->k.b[c];
-    vec_int relu = (vec_int){0} - j->relu;
-    for (size_t i = 0, n = j->v.inner; i < n; i += LANES) {
+    vec_int relu = (vec_int){0} - j->relu, there = ~(vec_int){0};
+    for (size_t l = valid; l < LANES; l++) {
+        there[l] = 0;
+    }
+    for (size_t i = 0; i < n; i += LANES) {
         size_t m = body_least(LANES, n - i);
         vec v;
         vec_load_n(&v, x + i, m);
         v = (v - shift) * a + b;
         rectify(&v, &relu);
+        v = (vec)((vec_int)v & there);
         vec_store_n(y + i, &v, m);
     }
 }
 
-static void forward_row(const struct linear *j, const elem *x, elem *y) {
+static void forward_row(const struct linear *j, size_t u) {
     const struct coefficients *k = &j->k;
+    const elem *x = j->x + u * j->v.channels;
+    elem *y = j->to + u * j->v.channels;
     vec_int relu = (vec_int){0} - j->relu;
     for (size_t c = 0, n = j->v.channels; c < n; c += LANES) {
         size_t m = body_least(LANES, n - c);
@@ -82,14 +97,11 @@ static void forward_row(const struct linear *j, const elem *x, elem *y) {
 
 static void forward_range(void *job, size_t begin, size_t end) {
     const struct linear *j = job;
-    size_t inner = j->v.inner, channels = j->v.channels, unit = inner == 1 ? channels : inner;
     for (size_t u = begin; u < end; u++) {
-        const elem *x = j->x + u * unit;
-        elem *y = j->to + u * unit;
-        if (inner == 1) {
-            forward_row(j, x, y);
+        if (j->v.inner == 1) {
+            forward_row(j, u);
         } else {
-            forward_run(j, x, y, u % channels);
+            forward_run(j, u);
         }
     }
 }
@@ -142,8 +154,8 @@ void K(batchnorm_infer)(struct threads *t, const struct batchnorm *b, const void
 
 /* ---- dx = dy * a + (x - shift) * b + d ---- */
 
-static void backward_run(const struct linear *j, size_t u, size_t valid) {
-    size_t inner = j->v.inner, c = u % j->v.channels;
+static void backward_run(const struct linear *j, size_t u) {
+    size_t inner = j->v.inner, c = u % j->v.channels, valid = valid_lanes(&j->v, u);
     const elem *x = j->x + u * inner, *dy = j->dy + u * inner;
     elem *dx = j->to + u * inner;
     real shift = j->k.shift[c], gate_a = j->k.a[c], beta = j->k.beta[c];
@@ -199,8 +211,7 @@ static void backward_range(void *job, size_t begin, size_t end) {
         if (j->v.inner == 1) {
             backward_row(j, u);
         } else {
-            size_t o = u / j->v.channels;
-            backward_run(j, u, j->v.lanes > 1 ? body_least(LANES, j->v.samples - o * LANES) : LANES);
+            backward_run(j, u);
         }
     }
 }

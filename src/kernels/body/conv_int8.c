@@ -172,22 +172,18 @@ struct pass { struct walk walk; const struct conv_call *call; struct quantum qua
 struct piece { const struct pass *pass; int sample, samples, row, rows, pixel_count; int32_t *x, *pixels, *runs, *sums; };
 
 static size_t scratch_sizes(const struct walk *w, size_t sizes[SCRATCH_PARTS]) {
-    size_t pixels = (size_t)w->samples * (size_t)w->rows * (size_t)w->c->ow, sum = 0;
+    size_t pixels = (size_t)w->samples * (size_t)w->rows * (size_t)w->c->ow;
     sizes[PART_X] = (size_t)w->samples * (size_t)w->in_rows * (size_t)w->width * (size_t)w->words * 4;
     sizes[PART_PIXELS] = pixels * 4;
     sizes[PART_RUNS] = (size_t)w->run_count * 4;
     sizes[PART_SUMS] = pixels * INT8_N * LANES * 4;
-    for (int i = 0; i < SCRATCH_PARTS; i++) {
-        sum += sizes[i] = conv_align(sizes[i]);
-    }
-    return sum;
+    return conv_sizes(sizes, SCRATCH_PARTS);
 }
 
 static void scratch_take(struct piece *p, const size_t sizes[SCRATCH_PARTS], char *scratch) {
-    int32_t **const parts[SCRATCH_PARTS] = {&p->x, &p->pixels, &p->runs, &p->sums};
-    for (int i = 0; i < SCRATCH_PARTS; scratch += sizes[i++]) {
-        *parts[i] = (int32_t *)(void *)scratch;
-    }
+    void *parts[SCRATCH_PARTS];
+    conv_arrays(scratch, sizes, SCRATCH_PARTS, parts);
+    p->x = parts[PART_X], p->pixels = parts[PART_PIXELS], p->runs = parts[PART_RUNS], p->sums = parts[PART_SUMS];
 }
 
 static void piece_input(const struct piece *p) {
@@ -341,8 +337,10 @@ static int beats_winograd(const struct conv *c, int batch) {
 /* Sums must fit into int32, and the layer be wide enough to be worth the conversions. */
 static int supports(const struct conv *c, int batch, int training) {
     enum { LEAST_CHANNELS = 8, LEAST_FILTERS = 16, LEAST_PRODUCTS = 128, MOST_PRODUCTS = INT32_MAX / (255 * 128) };
-    double products = (double)c->c * c->size_h * c->size_w, words = (double)conv_parts(c->c, INT8_GROUP) * ((double)(c->ow - 1) * c->stride_w + c->size_w * c->dilation_w);
-    return !training && beats_winograd(c, batch) && beats_padding(c) && c->groups == 1 && c->c >= LEAST_CHANNELS && c->k >= LEAST_FILTERS && products >= LEAST_PRODUCTS && products <= MOST_PRODUCTS && words < 1e6;
+    double products = (double)c->c * c->size_h * c->size_w, row = (double)(c->ow - 1) * c->stride_w + c->size_w * c->dilation_w;
+    int fits = products <= MOST_PRODUCTS && conv_parts(c->c, INT8_GROUP) * row < 1e6;
+    int wide = c->c >= LEAST_CHANNELS && c->k >= LEAST_FILTERS && products >= LEAST_PRODUCTS;
+    return !training && c->groups == 1 && fits && wide && beats_winograd(c, batch) && beats_padding(c);
 }
 
 const struct conv_kernel K(conv_int8) = {

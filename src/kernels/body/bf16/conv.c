@@ -19,7 +19,7 @@ struct pass {
     const real *bias;
     enum activation activation;
     int add;
-    char *scratch;
+    char *scratch, *lists;               /* copies of chunks; and behind them each thread's lists */
 };
 
 /* ---- how the work is cut ---- */
@@ -279,17 +279,14 @@ static int copies(const struct pass *p, int threads) {
     return p->shared ? p->chunks * p->groups : threads;
 }
 
-struct piece { const struct pass *pass; char *lists; };
-
 static void piece_run(void *arg, int piece, int thread) {
-    const struct piece *job = arg;
-    const struct pass *p = job->pass;
+    const struct pass *p = arg;
     int of_panels = piece % p->panel_parts, at = piece / p->panel_parts;
     struct part part = part_of(p, at / p->groups, at % p->groups, copy_at(p, p->shared ? at : thread));
     for (int row = 0; !p->shared && row < part.read.end - part.read.begin; row++) {
         copy_row(&part, row);
     }
-    part.lists = lists_at(p, job->lists + (size_t)thread * p->list_bytes);
+    part.lists = lists_at(p, p->lists + (size_t)thread * p->list_bytes);
     part.panel = conv_part(p->panels, p->panel_parts, of_panels), part.panel_end = conv_part(p->panels, p->panel_parts, of_panels + 1);
     part_run(&part);
 }
@@ -298,11 +295,11 @@ static void pass_run(struct pass *p, struct threads *threads, void *scratch) {
     size_t sizes[LIST_PARTS];
     p->scratch = scratch;
     p->list_bytes = list_sizes(p, sizes);
+    p->lists = p->scratch + (size_t)copies(p, threads_count(threads)) * p->copy_bytes;
     if (p->shared) {
         threads_run(threads, p->chunks * p->groups * rows_in(&p->map.h, p->rows), copy_piece, p);
     }
-    struct piece job = {p, p->scratch + (size_t)copies(p, threads_count(threads)) * p->copy_bytes};
-    threads_run(threads, p->chunks * p->groups * p->panel_parts, piece_run, &job);
+    threads_run(threads, p->chunks * p->groups * p->panel_parts, piece_run, p);
 }
 
 static void forward(const struct conv_call *call) {

@@ -1,0 +1,102 @@
+#!/usr/bin/env bats
+# What would be accepted and have no effect, or another than was asked for: it is refused, and `check` says what `train` would.
+load helpers
+
+# Does `check` refuse what the words describe, with this sentence, and `train` too?
+refused() {
+    local sentence=$1
+    shift
+    for command in check train; do
+        run -2 --separate-stderr dlcli $command "$@"
+        says "$sentence"
+    done
+}
+
+table() {
+    printf 'a,b,y\n1,5,1\n2,7,2\n3,1,3\n4,9,4\n' >t.csv
+    printf '%s\n' '[net]' inputs=2 batch=4 epochs=2 learning_rate=0.01 '[data]' source=csv path=t.csv "$@" '[conn]' output=1 activation=linear '[cost]' >t.cfg
+}
+
+@test "check refuses what train would of [net]" {
+    refused 'net.decoupled: want optimizer=sgd' "$SMALL" --set net.decoupled=1 --set net.optimizer=adam
+    refused 'net.adam: 1 contradicts optimizer=sgd' "$SMALL" --set net.adam=1 --set net.optimizer=sgd
+    sed 's/^epochs=6/max_batches=0/' "$SMALL" >endless.cfg
+    refused 'net.lookahead_power: needs a length' endless.cfg --set net.lookahead=2 --set net.lookahead_power=1 --set net.policy=constant
+    sed 's/^\[softmax\]/[cost]\ntype=hinge/' "$SMALL" >hinge.cfg
+    refused 'net.label_smoothing: the hinge loss' hinge.cfg --set net.label_smoothing=0.1
+}
+
+@test "keys of [data] that the format has no use for" {
+    table
+    for set in flip=1 crop_padding=2 cutout=3 angle=5 hue=0.1 scale=1.2 color=bgr resize=stretch randaugment=1 mean=0.5 vocabulary=a,b unit=byte; do
+        refused "data.${set%%=*}: is of no use with source=csv" t.cfg --set "data.$set"
+    done
+    refused 'net.flip: is of no use with source=csv' t.cfg --set net.flip=1
+    for set in normalize=standard features=1,2 header=1 'delimiter=;'; do
+        refused "data.${set%%=*}: is of no use with source=cifar10" "$ROOT/cfg/lenet.cfg" --set "data.path=$SAMPLE" --set "data.$set"
+    done
+    printf 'abcabcabcabcabcabcabcabcabcabc\n' >letters.txt
+    printf '%s\n' '[net]' inputs=1 time_steps=4 batch=2 max_batches=2 '[data]' source=text path=letters.txt '[onehot]' size=4 '[rnn]' output=4 \
+        '[connected]' output=4 '[softmax]' >text.cfg
+    for set in noise=0.1 mean=auto cutout=2 normalize=minmax; do
+        refused "data.${set%%=*}: is of no use with source=text" text.cfg --set "data.$set"
+    done
+    run -0 dlcli check t.cfg --set data.flip=0 --set data.cutout=0   # as it is anyway
+}
+
+@test "csv: columns go by their names, in predict, test and the other splits" {
+    table epochs=2
+    sed -i '/^epochs=2$/d; s/^batch=4/batch=4\nepochs=300/' t.cfg
+    dlcli train t.cfg -q -o run
+    printf 'b,a\n9,1\n9,2\n' >turned.csv
+    printf 'a,b\n1,9\n2,9\n' >straight.csv
+    dlcli predict turned.csv -m run/last.safetensors --output turned.npy
+    dlcli predict straight.csv -m run/last.safetensors --output straight.npy
+    cmp turned.npy straight.npy
+    printf 'y,a,b\n1,1,5\n2,2,7\n3,3,1\n4,4,9\n' >first.csv
+    dlcli test run/last.safetensors --data csv:t.csv --json | jq .loss >straight
+    dlcli test run/last.safetensors --data csv:first.csv --json | jq .loss >turned
+    cmp straight turned
+    printf 'b,c\n9,1\n' >other.csv
+    run -2 --separate-stderr dlcli predict other.csv -m run/last.safetensors
+    says 'has no column "a"'
+    printf '1,9\n' >bare.csv
+    run -0 dlcli predict bare.csv -m run/last.safetensors
+    refused 'first.csv: column 0 is "y", but "a" in t.csv' t.cfg --set data.valid=first.csv
+    run -0 dlcli check t.cfg --set data.valid=first.csv --set data.features=a,b --set data.target=y
+}
+
+@test "--tta is refused where the answer is a picture" {
+    printf '%s\n' '[net]' width=8 height=8 channels=1 batch=4 max_batches=2 '[data]' source=synthetic target=input '[conn]' output=64 '[cost]' >flat.cfg
+    dlcli train flat.cfg -q -o flat
+    run -2 --separate-stderr dlcli test flat/last.safetensors --tta mirror
+    says 'answers with pictures'
+}
+
+@test "losses of other steps or widths than the output's" {
+    printf '%s\n' '[net]' inputs=1 time_steps=8 batch=4 '[embedding]' size=9 output=4 '[lstm]' output=4 sparsity=0.1 '[lstm]' output=4 sequence=last \
+        '[connected]' output=3 '[softmax]' >steps.cfg
+    run -2 --separate-stderr dlcli check steps.cfg
+    says '[lstm] sparsity: its loss is of 8 steps a sample, but the network answers at 1'
+}
+
+@test "a layer's name can't be longer than what a tensor's name holds" {
+    name=$(printf 'y%.0s' {1..201})
+    run -2 --separate-stderr dlcli summary "$SMALL" --set "conv1.name=$name"
+    says 'want a name of at most 200 bytes, got 201'
+    run -0 dlcli summary "$SMALL" --set "conv1.name=${name:1}"
+}
+
+@test "a run too short for lookahead's first move keeps what it learned" {
+    dlcli train "$SMALL" -q -o with --max-batches 2 --set net.lookahead=3
+    dlcli train "$SMALL" -q -o without --max-batches 2
+    for run in with without; do dlcli predict "$PICTURES/ship.png" -m $run/last.safetensors --json >$run.json; done
+    cmp with.json without.json
+}
+
+@test "a partial batch does not blow up what stands for its missing samples" {
+    { printf '%s\n' '[net]' width=1 height=1 channels=16 batch=8 epochs=3 seed=1 '[data]' source=synthetic count=9 classes=3
+      for _ in {1..21}; do printf '%s\n' '[convolutional]' filters=16 size=1 batch_normalize=1 activation=linear; done
+      printf '%s\n' '[connected]' output=3 '[softmax]'; } >deep.cfg
+    run -0 dlcli train deep.cfg -q -o deep
+}
