@@ -17,6 +17,7 @@ static const struct field fields[] = {
     FIELD(FIELD_REAL, best), FIELD(FIELD_COUNT, best_step), FIELD(FIELD_REAL, plateau_factor),
     FIELD(FIELD_COUNT, plateau_bad), FIELD(FIELD_COUNT, patience_bad), FIELD(FIELD_REAL, epoch_loss),
     FIELD(FIELD_REAL, epoch_weight), FIELD(FIELD_COUNT, epoch_correct), FIELD(FIELD_COUNT, epoch_seen),
+    FIELD(FIELD_COUNT, epoch_answers),
     FIELD(FIELD_REAL, loss), FIELD(FIELD_REAL, rate_factor), FIELD(FIELD_COUNT, tries), FIELD(FIELD_COUNT, finished),
     FIELD(FIELD_COUNT, seed_given), FIELD(FIELD_COUNT, length_given),
     FIELD(FIELD_TEXT, isa), FIELD(FIELD_TEXT, precision), FIELD(FIELD_TEXT, blas),
@@ -84,6 +85,9 @@ int progress_state_read(struct progress_state *state, const char *text, const ch
     int result = 0;
     for (int i = 0; i < FIELDS && result == 0; i++) {
         const cJSON *value = cJSON_GetObjectItemCaseSensitive(object, fields[i].name);
+        if (value == NULL && strcmp(fields[i].name, "epoch_answers") == 0) {
+            continue;
+        }
         if (value == NULL || field_read(&fields[i], value, (char *)state + fields[i].at) != 0) {
             result = err_add(err, STATUS_REFUSED, "%s: dlcli.training: %s is missing or makes no sense", path,
                              fields[i].name);

@@ -187,6 +187,8 @@ static int add_layer(struct graph *g, int index, struct err *err) {
     if (shape_node(node, err) || layer_given(node, err)) return -1;
     if (layer->ops != &layer_batchnorm && has_key(layer, "batch_normalize") && config_bool(layer->section, "batch_normalize") && follow(g, index, &layer_batchnorm, err)) return -1;
     if (layer->ops != &layer_activation && takes_activation(layer) && config_choice(layer->section, "activation") != ACT_LINEAR && follow(g, index, &layer_activation, err)) return -1;
+    if (config_real(layer->section, "sparsity") > 0 && layer->ops->flags & LAYER_LOSS)
+        return node_refuse(node, "sparsity", err, "the penalty is of a layer before the loss: want it there");
     if (config_real(layer->section, "sparsity") > 0 && follow(g, index, &layer_sparsity, err)) return -1;
     layer->last = g->node_count - 1;
     return 0;

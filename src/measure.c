@@ -173,7 +173,8 @@ static void finish(struct measuring *m) {
     for (size_t i = 0; i < m->width; i++) {
         distance += m->target_squares[i] - m->target[i] * m->target[i] / images;
     }
-    out->rmse = out->regression ? sqrt(m->error / (images * (double)m->width)) : (double)NAN;
+    int targets = out->regression && m->job->data->sets[m->job->split].source->target_count > 0;   /* else labels, of which only the loss is known */
+    out->rmse = targets ? sqrt(m->error / (images * (double)m->width)) : (double)NAN;
     out->r2 = out->regression && distance > 0 ? 1 - m->error / distance : (double)NAN;
 }
 

@@ -59,6 +59,9 @@ static int check_streams(const struct measuring *m, struct err *err) {
     const struct graph *graph = &job->models[0]->graph;
     int labels = set->source->label_count > 0 ? set->source->label_count : 1, answers = graph->nodes[graph->output].out.t;
     size_t pass = (size_t)m->batch < set->count ? (size_t)m->batch : set->count;
+    if (data_fits_output(job->data, set, graph, err) != 0) {
+        return -1;
+    }
     if (answers != labels && set->source->target_count == 0) {
         return err_add(err, STATUS_REFUSED, "%s: the network answers %d time%s a sample, the data %d", job->models[0]->path, answers,
                        answers == 1 ? "" : "s", labels);

@@ -188,15 +188,10 @@ struct pixels pixels_of_image(const struct image *image) {
     return (struct pixels){image->pixels, image->channels, image->height, image->width, 1, row, image->channels};
 }
 
-/* Grey as ITU-R BT.601 weighs it, in 256ths: what image_decode does too. */
-static uint8_t grey_of(const uint8_t *at, ptrdiff_t step) {
-    return (uint8_t)((at[0] * 77 + at[step] * 150 + at[2 * step] * 29) >> 8);
-}
-
 static void copy_row(const struct pixels *view, const uint8_t *from, int channels, uint8_t *to) {
     for (int x = 0; x < view->width; x++, from += view->pixel_step) {
         if (channels == 1 && view->channels == 3) {
-            *to++ = grey_of(from, view->channel_step);
+            *to++ = image_grey(from[0], from[view->channel_step], from[2 * view->channel_step]);
             continue;
         }
         for (int c = 0; c < channels; c++) {
@@ -248,7 +243,6 @@ static int fit_crop(const struct preprocess *p, const struct image *image, struc
 
 /* All of the picture, mid grey around it (darknet's). */
 static int fit_letterbox(const struct preprocess *p, const struct image *image, struct image *out, struct err *err) {
-    enum { GREY = 128 };
     int wide = (long)image->width * p->height > (long)image->height * p->width;
     int w = wide ? p->width : share(image->width, p->height, image->height, p->width);
     int h = wide ? share(image->height, p->width, image->width, p->height) : p->height;
@@ -263,7 +257,7 @@ static int fit_letterbox(const struct preprocess *p, const struct image *image, 
         image_free(&small);
         return err_add(err, STATUS_FAILED, "out of memory for a picture of %dx%d", p->width, p->height);
     }
-    memset(out->pixels, GREY, row * (size_t)p->height);
+    memset(out->pixels, PREPROCESS_GREY, row * (size_t)p->height);
     for (size_t i = 0; i < (size_t)h; i++) {
         memcpy(out->pixels + (y + i) * row + x * pixel, small.pixels + i * (size_t)w * pixel, (size_t)w * pixel);
     }

@@ -11,6 +11,7 @@
 enum color { COLOR_RGB, COLOR_BGR, COLOR_GREY };
 enum resize { RESIZE_STRETCH, RESIZE_CROP, RESIZE_LETTERBOX };
 enum { PREPROCESS_MOST_CHANNELS = 64 };
+enum { PREPROCESS_GREY = 128 };   /* around a letterboxed picture, in all channels (darknet's) */
 struct preprocess {
     int channels, height, width;             /* the network's input */
     enum color color; enum resize resize;

@@ -70,7 +70,7 @@ static void next_epoch(struct trainer *t) {
     s->epoch++;
     s->position = 0;
     s->epoch_loss = s->epoch_weight = 0;
-    s->epoch_correct = s->epoch_seen = 0;
+    s->epoch_correct = s->epoch_answers = s->epoch_seen = 0;
     s->finished |= length_over(t);
     t->clock.epoch_images = 0;
     t->clock.epoch_began = progress_now();

@@ -83,7 +83,6 @@ static int check_mixing(const struct trainer *t, struct err *err) {
 static int check_samples(const struct trainer *t, struct err *err) {
     const struct graph *graph = &t->model->graph;
     const struct source *source = &t->data.sources[SPLIT_TRAIN];
-    size_t outputs = shape_step(graph->nodes[graph->output].out);
     int bad = 0, answers = graph->nodes[graph->output].out.t;
     if (answers > 1 && source->label_count != answers) {
         return config_refuse(graph->net, "net", "time_steps", err,
@@ -92,11 +91,7 @@ static int check_samples(const struct trainer *t, struct err *err) {
     if (t->data.sets[SPLIT_TRAIN].count == 0) {
         return config_refuse(t->data.section, "data", NULL, err, "there are no training samples");
     }
-    if (source->target_count > 0 && (size_t)source->target_count != outputs) {
-        bad = config_refuse(t->data.section, "data", NULL, err,
-                            "the samples have %d target values, but the network has %zu outputs",
-                            source->target_count, outputs);
-    }
+    bad = data_fits_output(&t->data, &t->data.sets[SPLIT_TRAIN], graph, err);
     if (!trainer_validates(t) && config_int(graph->net, "patience") > 0) {
         bad = config_refuse(graph->net, "net", "patience", err, "nothing is validated: give valid= in [data]");
     }

@@ -148,9 +148,7 @@ static double mean_loss(const struct progress_state *s) {
 }
 
 static double top1(const struct trainer *t) {
-    /* A sum of weights that all are 1 counts the answers that have a label: of texts some steps have none. */
-    double answers = t->class_weights == NULL ? t->state.epoch_weight : (double)t->state.epoch_seen * (double)t->answers;
-    return t->model->graph.classes > 0 ? (double)t->state.epoch_correct / answers : (double)NAN;
+    return t->model->graph.classes > 0 ? (double)t->state.epoch_correct / (double)t->state.epoch_answers : (double)NAN;
 }
 
 /* The live line of a terminal. */

@@ -17,7 +17,7 @@ double policy_rate(const struct trainer *t, uint64_t step) {
 /* Highest top-1, else lowest loss; a tie is no better. */
 static int is_better(const struct trainer *t, const struct measure *valid) {
     double before = t->state.best;
-    return valid->regression ? valid->loss < before || (isnan(before) && !isnan(valid->loss))
+    return valid->regression ? valid->loss < before || (isnan(before) && isfinite(valid->loss))
                              : valid->top1 > before || (isnan(before) && !isnan(valid->top1));
 }
 

@@ -84,8 +84,8 @@ static int section_same(const struct section *a, const struct section *b, int a_
     int bad = 0;
     for (size_t i = 0; i < a->count; i++) {
         const struct entry *mine = &a->entries[i], *other = entry_find(b, key_of(mine));
-        if (mine->is != NULL && mine->is->type == KEY_IGNORED) {
-            continue;
+        if (mine->is != NULL && (mine->is->type == KEY_IGNORED || strcmp(mine->is->name, "calibration") == 0)) {
+            continue;   /* a calibration, which training has no use for, may have been written into the checkpoint since */
         }
         if (other != NULL && !a_is_stored) {
             continue;   /* was looked at from the other side */

@@ -5,7 +5,7 @@
 #include "trainer.h"
 
 /* Sums over the passes of an update. */
-struct sums { double loss, weight; uint64_t seen, correct, position; };
+struct sums { double loss, weight; uint64_t seen, correct, answers, position; };
 
 /* What the mean divides by: samples, or the weights of their classes. Samples without a label count nothing. */
 static double batch_weight(const struct trainer *t, const struct batch *batch) {
@@ -18,6 +18,14 @@ static double batch_weight(const struct trainer *t, const struct batch *batch) {
         weight += label < 0 ? 0 : t->class_weights == NULL ? 1 : (double)t->class_weights[label];
     }
     return weight;
+}
+
+static uint64_t count_answers(const struct trainer *t, const struct batch *batch) {
+    uint64_t answers = 0;
+    for (size_t i = 0; i < (size_t)batch->count * t->answers; i++) {
+        answers += batch->labels[i] >= 0;
+    }
+    return answers;
 }
 
 static uint64_t count_correct(const struct trainer *t, const struct exec *exec, const struct batch *batch) {
@@ -46,6 +54,7 @@ static int pass(struct trainer *t, struct exec *exec, const struct batch *batch,
     }
     sums->loss += loss;
     sums->seen += (uint64_t)batch->count;
+    sums->answers += count_answers(t, batch);
     sums->correct += count_correct(t, exec, batch);
     if (!isfinite(loss)) {
         divergence_locate(t, exec, batch->input, 0);
@@ -78,6 +87,7 @@ static void commit(struct trainer *t, const struct sums *sums, double rate, stru
     s->epoch_loss += sums->loss;
     s->epoch_weight += sums->weight;
     s->epoch_correct += sums->correct;
+    s->epoch_answers += sums->answers;
     s->epoch_seen += sums->seen;
     s->loss = sums->weight > 0 ? sums->loss / sums->weight : 0;
     t->clock.epoch_images += sums->seen;

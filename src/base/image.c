@@ -125,8 +125,7 @@ static int recolour(const struct image_file *file, int channels, struct image *i
         if (channels == 3) {
             memset(to + 3 * i, in[i], 3);
         } else {
-            const uint8_t *rgb = in + 3 * i;   /* .299, .587, .114 in 65536ths: PIL's whole numbers */
-            to[i] = (uint8_t)((rgb[0] * 19595u + rgb[1] * 38470u + rgb[2] * 7471u + 0x8000u) >> 16);
+            to[i] = image_grey(in[3 * i], in[3 * i + 1], in[3 * i + 2]);
         }
     }
     image_free(image);

@@ -11,6 +11,11 @@
 
 struct image { int width, height, channels; uint8_t *pixels; };   /* pixels: malloc'ed, height * width * channels */
 
+/* Grey as ITU-R BT.601 weighs it: .299, .587, .114 in 65536ths, PIL's whole numbers. */
+static inline uint8_t image_grey(unsigned red, unsigned green, unsigned blue) {
+    return (uint8_t)((red * 19595u + green * 38470u + blue * 7471u + 0x8000u) >> 16);
+}
+
 enum { IMAGE_MOST_SIDE = 32768, IMAGE_MOST_PIXELS = 1 << 28 };
 
 /* Decodes PNG, JPEG, BMP, GIF (first frame), PNM (P1 to P6), TGA, recognized by content, into `channels` (1 grey, 3

@@ -39,6 +39,9 @@ static int begins(const struct segment *s, const char *text, size_t length) {
 
 static int take_application(struct jpeg *j, const struct segment *s) {
     if ((s->marker == APP0 && begins(s, "JFIF", 5)) || (s->marker == APP14 && begins(s, "Adobe", 5))) {
+        enum { TRANSFORM = 11, CMYK = 0, YCCK = 2 };
+        int transform = s->marker == APP14 && s->size > TRANSFORM ? s->at[TRANSFORM] : -1;
+        j->inks |= transform == CMYK || transform == YCCK;
         copy(j, s);
     } else if (s->marker == APP1 && begins(s, "Exif\0", 6) && j->file->orientation == 1) {
         j->file->orientation = image_exif_orientation(s->at + 6, s->size - 6);
@@ -316,6 +319,9 @@ static int check(struct jpeg *j) {
         if (!j->component[i].coded) {
             return image_refuse(j->file, "the JPEG is cut off: component %d of %d is missing", i + 1, j->components);
         }
+    }
+    if (j->components == 4 && !j->inks) {   /* stb would take them for YCbCr and opacity */
+        return image_refuse(j->file, "a JPEG of 4 components that Adobe's marker doesn't call CMYK or YCCK is not supported");
     }
     return j->components > 0 ? 0 : image_refuse(j->file, "corrupt JPEG: no picture in it");
 }

@@ -31,6 +31,7 @@ struct jpeg {
     struct image_file *file;
     size_t at;                            /* how far `file` is read */
     int progressive, components, scans;   /* components 0: no frame header yet */
+    int inks;                             /* Adobe's segment says that four components are inks: CMYK, or YCCK */
     int mcus_across, mcus_down, restart;  /* restart: MCUs in an interval, or 0 */
     unsigned quantizers;                  /* bit i: table i is defined */
     struct jpeg_component component[4];

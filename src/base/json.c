@@ -24,10 +24,11 @@ static int sequence_length(const unsigned char *s) {
     return *s < 0xc2 || *s > 0xf4 || point < least[length] || point > 0x10ffff || surrogate ? 0 : length;
 }
 
-static void add_quoted(struct text *out, const char *value) {
-    const unsigned char *s = (const unsigned char *)value;
+/* A NUL stands behind the value. */
+static void add_quoted(struct text *out, const char *value, size_t n) {
+    const unsigned char *s = (const unsigned char *)value, *end = s + n;
     text_add_n(out, "\"", 1);
-    while (*s != '\0') {
+    while (s < end) {
         int length = sequence_length(s);
         if (*s == '"' || *s == '\\') {
             text_add(out, "\\%c", *s);
@@ -49,7 +50,7 @@ static void add_key(struct json *j, const char *key) {
         text_add_n(&j->out, ",", 1);
     }
     if (key != NULL) {
-        add_quoted(&j->out, key);
+        add_quoted(&j->out, key, strlen(key));
         text_add_n(&j->out, ":", 1);
     }
     j->comma = 1;
@@ -71,8 +72,13 @@ void json_text(struct json *j, const char *key, const char *value) {
     if (value == NULL) {
         text_add(&j->out, "null");
     } else {
-        add_quoted(&j->out, value);
+        add_quoted(&j->out, value, strlen(value));
     }
+}
+
+void json_text_n(struct json *j, const char *key, const char *value, size_t length) {
+    add_key(j, key);
+    add_quoted(&j->out, value, length);
 }
 
 static void add_number(struct json *j, const char *key, double value, int digits) {

@@ -12,6 +12,7 @@ struct json { struct text out; int comma; };
 void json_open(struct json *j, const char *key, char bracket);    /* '{' or '[' */
 void json_close(struct json *j, char bracket);                    /* '}' or ']' */
 void json_text(struct json *j, const char *key, const char *value);   /* NULL value: null */
+void json_text_n(struct json *j, const char *key, const char *value, size_t length);   /* may hold NULs; one more stands behind it */
 void json_real(struct json *j, const char *key, double value);    /* 9 significant digits */
 void json_exact(struct json *j, const char *key, double value);  /* 17 digits: reading gives the same double */
 void json_int(struct json *j, const char *key, long long value);

@@ -67,6 +67,8 @@ static int check_model(const struct generator *g, struct err *err) {
     if (!graph->classes || graph->nodes[graph->output].ops != &layer_softmax)
         return refuse(g, "want a network that ends in [softmax]: the probability of each symbol", err);
     if (!graph->data) return refuse(g, "has no [data] section, which says what the symbols are", err);
+    if (config_choice(graph->data, "source") < 0 || source_list[config_choice(graph->data, "source")] != &source_text)
+        return refuse(g, "want a model that was trained on source=text: its classes are the symbols that follow", err);
     return 0;
 }
 
@@ -202,7 +204,7 @@ static int end(struct generator *g, struct err *err) {
         return g->text.length && text[g->text.length - 1] == '\n' ? 0 : context_print(g->context, "\n", 1, err);
     struct json j = {0};
     json_open(&j, NULL, '{');
-    json_text(&j, "text", text);
+    json_text_n(&j, "text", text, g->text.length);
     json_close(&j, '}');
     text_add_n(&j.out, "\n", 1);
     int bad = context_print(g->context, j.out.text, j.out.length, err);

@@ -125,8 +125,14 @@ static int print_charts(struct context *context, const struct chart *charts, int
 }
 
 static int write_charts(const char *path, const struct chart *charts, int n, struct err *err) {
-    struct canvas *c = canvas_make(WIDTH, n * HEIGHT, 0xffffffff);
-    for (int i = 0; i < n; i++) chart_draw(&charts[i], c, (struct canvas_box){.y = i * HEIGHT, .width = WIDTH, .height = HEIGHT});
+    double height = 0, y = 0;
+    for (int i = 0; i < n; i++) height += chart_height(&charts[i], WIDTH, HEIGHT);
+    struct canvas *c = canvas_make(WIDTH, height, 0xffffffff);
+    for (int i = 0; i < n; i++) {
+        double each = chart_height(&charts[i], WIDTH, HEIGHT);
+        chart_draw(&charts[i], c, (struct canvas_box){.y = y, .width = WIDTH, .height = each});
+        y += each;
+    }
     int bad = canvas_write(c, path, err);
     canvas_free(c);
     return bad;

@@ -18,7 +18,7 @@ static const struct key keys[] = {
 
 /* The whole map has one place and no edges to pad: whoever asks for more meant a window. */
 static int check_whole(const struct node *node, struct err *err) {
-    static const char *const of_windows[] = {"stride", "stride_y", "stride_x", "padding", "pad_each"};
+    static const char *const of_windows[] = {"stride", "stride_y", "stride_x", "padding", "pad_each", "ceil", "count_include_pad"};
     const struct section *s = node->section;
     int result = 0;
     if (config_given(s, "size") || config_given(s, "size_h") || config_given(s, "size_w")) {

@@ -101,7 +101,7 @@ static void declare(struct node *node, const struct conv *conv) {
     if (has_bias) {
         node_slot(node, SLOT_PARAM, "bias", (struct init){.kind = INIT_ZERO}, fan_in, fan_out, bias);
     }
-    node->flops = 2.0 * conv->k * conv->oh * conv->ow * (double)fan_in;
+    node->flops = 2.0 * node->out.t * conv->k * conv->oh * conv->ow * (double)fan_in;
 }
 
 static int shape(struct node *node, struct err *err) {

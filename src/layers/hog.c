@@ -46,7 +46,7 @@ static int shape(struct node *node, struct err *err) {
                            own->in.h, own->in.w, own->rows, own->columns, own->block, own->block);
     }
     node->out = (struct shape){own->in.t, own->block * own->block * own->bins, own->down, own->across};
-    node->flops = 12.0 * (double)shape_step(own->in);
+    node->flops = 12.0 * own->in.t * (double)shape_step(own->in);
     return check_before(node, err);
 }
 

@@ -61,11 +61,11 @@ static size_t losses_bytes(size_t rows) {
     return (rows * sizeof(double) + 63) / 64 * 64;
 }
 
-/* What the inputs are divided by. Backward is only ever of training. */
+/* What the inputs are divided by; the network's answer further, where a calibration looks for a temperature. Backward is only ever of training. */
 static double temperature_of(const struct op *op, const struct exec *exec) {
     const struct own *own = op->node->own;
     double t = exec->training ? own->temperature : own->temperature * own->calibration;
-    return op->kernel && exec->soften > 0 ? t * exec->soften : t;
+    return op->node->index == op->node->graph->output && exec->soften > 0 ? t * exec->soften : t;
 }
 
 /* Scratch: the loss of each row, then room for the logits divided by the temperature. op->kernel is set where

@@ -44,7 +44,8 @@ static double draw_factor(struct rng *rng, double most) {
 static struct warp draw_warp(const struct augment *a, const struct preprocess *p, int width, int height,
                              struct rng *rng) {
     double aspect = a->aspect != 1 ? draw_factor(rng, a->aspect) : 1, zoom = 1, room_x = 0, room_y = 0;
-    struct warp warp = {.scale_x = (double)p->width / width, .scale_y = (double)p->height / height};
+    struct warp warp = {.scale_x = (double)p->width / width, .scale_y = (double)p->height / height,
+                        .beyond = p->resize == RESIZE_LETTERBOX ? PREPROCESS_GREY : 0};
     if (a->min_crop > 0) {
         double side = a->min_crop + (double)rng_below(rng, (uint64_t)(a->max_crop - a->min_crop) + 1);
         warp.scale_x = warp.scale_y = side / fmin(width / sqrt(aspect), height * sqrt(aspect));

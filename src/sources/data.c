@@ -267,6 +267,18 @@ static int read_settings(struct opening *o, const char *spec) {
     return result;
 }
 
+int data_fits_output(const struct data *data, const struct dataset *set, const struct graph *graph, struct err *err) {
+    size_t outputs = shape_step(graph->nodes[graph->output].out);
+    int targets = set->source->target_count;
+    if (targets > 0 && (size_t)targets != outputs) {
+        return config_refuse(data->section, "data", NULL, err, "the samples have %d target values, but the network has %zu outputs", targets, outputs);
+    }
+    if (targets == 0 && graph->classes == 0 && data->classes > 0 && (size_t)data->classes != outputs) {
+        return config_refuse(data->section, "data", NULL, err, "the data has %d classes, but the network has %zu outputs: want one for each", data->classes, outputs);
+    }
+    return 0;
+}
+
 static void name_classes(struct opening *o) {
     struct data *data = o->data;
     data->classes = o->classes;

@@ -8,11 +8,11 @@
 /* ---- affine ---- */
 
 /* One pixel at (u, v), counted from the centre of the first: bilinear, the outermost pixels reach to the picture's
- * edge, beyond is black. */
-static void sample_pixel(const struct image *in, float u, float v, uint8_t *to) {
+ * edge, beyond is what the warp says. */
+static void sample_pixel(const struct image *in, uint8_t beyond, float u, float v, uint8_t *to) {
     int channels = in->channels, w = in->width, h = in->height;
     if (!(u >= -0.5f && u <= (float)w - 0.5f && v >= -0.5f && v <= (float)h - 0.5f)) {
-        memset(to, 0, (size_t)channels);
+        memset(to, beyond, (size_t)channels);
         return;
     }
     int x = (int)(u + 1) - 1, y = (int)(v + 1) - 1; /* floor, from -1 on, without a call */
@@ -37,7 +37,7 @@ static void sample_all(const struct image *in, const struct warp *warp, struct i
             double ox = x + 0.5 - out->width / 2.0 + warp->shift_x;
             double u = (c * ox + s * oy) / warp->scale_x + in->width / 2.0 - 0.5;
             double v = (c * oy - s * ox) / warp->scale_y + in->height / 2.0 - 0.5;
-            sample_pixel(in, (float)u, (float)v, to);
+            sample_pixel(in, warp->beyond, (float)u, (float)v, to);
         }
     }
 }

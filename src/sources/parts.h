@@ -95,8 +95,9 @@ int pixels_borrow(const struct pixels *view, int channels, struct image *image, 
  * angle (radians) are about the centres. */
 struct warp {
     double scale_x, scale_y, shift_x, shift_y, angle;
+    uint8_t beyond;   /* of all channels, outside the picture */
 };
-/* Bilinear; zero outside the picture; what shrinks to less than half is averaged down first. `out` gets its own pixels.
+/* Bilinear; what shrinks to less than half is averaged down first. `out` gets its own pixels.
  */
 int warp_image(const struct image *in, const struct warp *warp, int width, int height, struct image *out,
                struct err *err);

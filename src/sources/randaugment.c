@@ -65,9 +65,8 @@ static void blend(uint8_t *pixel, double other, double by) {
     *pixel = to_byte(other + (1 + by) * (*pixel - other));
 }
 
-/* The weights of ITU-R 601. */
 static int grey_of(const uint8_t *pixel, int channels) {
-    return channels == 3 ? (pixel[0] * 19595 + pixel[1] * 38470 + pixel[2] * 7471 + 0x8000) >> 16 : pixel[0];
+    return channels == 3 ? image_grey(pixel[0], pixel[1], pixel[2]) : pixel[0];
 }
 
 static int brightness(struct image *image, double by) {

@@ -98,7 +98,7 @@ struct dataset {
 };
 
 /* What is done to training pictures by chance, in this order: one affine step (crop to a random size of
- * min_crop..max_crop, zoom of scale_min..scale_max, aspect, rotation by up to angle degrees; bilinear, zero outside),
+ * min_crop..max_crop, zoom of scale_min..scale_max, aspect, rotation by up to angle degrees; bilinear; outside is zero, or letterbox's grey),
  * colour (hue as a fraction of the circle; saturation and exposure as factors of 1..x or their inverse, in HSV: all as
  * in darknet), a shift by up to crop_padding pixels with zeros behind (reflect: with the picture mirrored at its outer
  * pixels), a flip (alternate: of each sample in every other epoch, chance says in which), then mean and std, then a square of
@@ -139,6 +139,10 @@ int data_open(struct data *data, const struct graph *graph, unsigned splits, con
 void data_close(struct data *data);
 /* Writes what was worked out (class names, mean, std) into the section, so that a stored config is complete. */
 void data_resolve(const struct data *data, struct section *section);
+
+/* Has a sample of the set as many target values as the network has outputs; has the data as many classes, where a loss on values takes labels as rows of
+ * 0 and 1? -1 with a sentence where not. */
+int data_fits_output(const struct data *data, const struct dataset *set, const struct graph *graph, struct err *err);
 
 /* Slots of the graph that start as INIT_WHITENING get their values from the training samples, which are open (whitening.c).
  * Samples that can't be read are warnings. -1 with a sentence where none can. */

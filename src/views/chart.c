@@ -15,7 +15,16 @@ static struct canvas_point place_of(const struct drawing *d, double x, double y)
                                  d->frame.y + d->frame.height * (1 - chart_scale_at(&d->y, y))};
 }
 
-/* Samples of the lines with their labels, in as many rows as they need from y on. Returns where they end. */
+static void draw_sample(const struct chart_series *s, struct canvas *c, double x, double y) {
+    if (s->dot > 0) {
+        canvas_line(c, (struct canvas_point[]){{x + SAMPLE / 2.0, y - 4}}, 1, 2 * s->dot, 0, s->colour);
+    } else {
+        canvas_line(c, (struct canvas_point[]){{x, y - 4}, {x + SAMPLE, y - 4}}, 2, 2, s->dash, s->colour);
+    }
+    canvas_text(c, x + SAMPLE + 6, y, (struct canvas_font){.size = WORDS, .colour = INK}, s->label);
+}
+
+/* Samples of the lines with their labels, in as many rows as they need from y on. Returns where they end. c NULL: nothing is drawn. */
 static double draw_legend(const struct chart *chart, struct canvas *c, double left, double right, double y) {
     double x = left;
     for (size_t i = 0; i < chart->series_count; i++) {
@@ -25,12 +34,9 @@ static double draw_legend(const struct chart *chart, struct canvas *c, double le
             x = left;
             y += LEGEND_LINE;
         }
-        if (s->dot > 0) {
-            canvas_line(c, (struct canvas_point[]){{x + SAMPLE / 2.0, y - 4}}, 1, 2 * s->dot, 0, s->colour);
-        } else {
-            canvas_line(c, (struct canvas_point[]){{x, y - 4}, {x + SAMPLE, y - 4}}, 2, 2, s->dash, s->colour);
+        if (c != NULL) {
+            draw_sample(s, c, x, y);
         }
-        canvas_text(c, x + SAMPLE + 6, y, (struct canvas_font){.size = WORDS, .colour = INK}, s->label);
         x += width;
     }
     return chart->series_count > 0 ? y + LEGEND_LINE : y;
@@ -147,6 +153,11 @@ static void draw_bubbles(const struct drawing *d, const struct chart *chart) {
         canvas_text(d->c, labels[i].x, labels[i].y + WORDS - 2.5, (struct canvas_font){.size = WORDS, .colour = INK}, b->label);
     }
     free(labels);
+}
+
+double chart_height(const struct chart *chart, double width, double height) {
+    double further = draw_legend(chart, NULL, MARGIN, width - MARGIN - 8, 0) - LEGEND_LINE;
+    return height + fmax(0, further);
 }
 
 void chart_draw(const struct chart *chart, struct canvas *c, struct canvas_box place) {

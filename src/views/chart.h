@@ -43,6 +43,8 @@ double chart_scale_at(const struct chart_scale *scale, double value);
 /* Tick i, or NaN when there are no more; *text its label. */
 double chart_scale_tick(const struct chart_scale *scale, int i, char text[32]);
 
+/* What a chart of that width and height needs for the rows of its legend behind the first, too. */
+double chart_height(const struct chart *chart, double width, double height);
 void chart_draw(const struct chart *chart, struct canvas *c, struct canvas_box place);
 /* `columns` wide; colour: dots of braille in colours, else a letter for each series. */
 void chart_print(const struct chart *chart, int columns, int rows, int colour, struct text *out);

@@ -80,6 +80,34 @@ table() {
     says '[lstm] sparsity: its loss is of 8 steps a sample, but the network answers at 1'
 }
 
+@test "sparsity behind the loss, and a window's keys without a window" {
+    run -2 --separate-stderr dlcli check "$SMALL" --set softmax.sparsity=0.1
+    says 'sparsity: the penalty is of a layer before the loss'
+    printf '%s\n' '[net]' width=8 height=8 channels=1 batch=4 '[avgpool]' ceil=1 '[connected]' output=2 '[softmax]' >pool.cfg
+    run -2 --separate-stderr dlcli summary pool.cfg
+    says 'ceil: want size= with it'
+}
+
+@test "summary: every time step of a convolution counts" {
+    for t in 1 3; do
+        printf '%s\n' '[net]' width=6 height=6 channels=2 time_steps=$t batch=1 '[convolutional]' filters=4 size=3 pad=1 '[avgpool]' '[connected]' output=2 '[softmax]' >t.cfg
+        dlcli summary t.cfg --json | jq '.layers[0].flops' >flops$t
+    done
+    [ "$(cat flops1)" = 5184 ] && [ "$(cat flops3)" = 15552 ]
+}
+
+@test "plot: a legend of many runs makes the picture taller, not the curves smaller" {
+    for i in {1..30}; do
+        mkdir -p "experiment-number-$i"
+        printf '{"event":"epoch","epoch":%d,"step":%d,"train_loss":1,"valid_loss":2,"train_top1":0.5,"valid_top1":0.4,"learning_rate":0.1}\n' 1 1 2 2 >"experiment-number-$i/metrics.jsonl"
+    done
+    dlcli plot experiment-number-1 --output one.svg
+    dlcli plot experiment-number-* --output many.svg
+    height() { grep -o 'height="[0-9.]*"' "$1" | head -1 | tr -dc 0-9.; }
+    awk -v one="$(height one.svg)" -v many="$(height many.svg)" 'BEGIN { exit !(many > one + 150) }'
+    run -1 grep -q 'height="-' many.svg
+}
+
 @test "a layer's name can't be longer than what a tensor's name holds" {
     name=$(printf 'y%.0s' {1..201})
     run -2 --separate-stderr dlcli summary "$SMALL" --set "conv1.name=$name"
@@ -99,4 +127,41 @@ table() {
       for _ in {1..21}; do printf '%s\n' '[convolutional]' filters=16 size=1 batch_normalize=1 activation=linear; done
       printf '%s\n' '[connected]' output=3 '[softmax]'; } >deep.cfg
     run -0 dlcli train deep.cfg -q -o deep
+}
+
+@test "data of another number of targets or classes than the network's outputs" {
+    table
+    sed -i 's/output=1/output=3/' t.cfg
+    refused 'the samples have 1 target values, but the network has 3 outputs' t.cfg
+    run -2 --separate-stderr dlcli test t.cfg --data csv:t.csv
+    says 'the samples have 1 target values, but the network has 3 outputs'
+    sed 's/^\[softmax\]/[connected]\noutput=3\n[cost]\ntype=sse/' "$SMALL" >sse.cfg
+    refused 'the data has 4 classes, but the network has 3 outputs' sse.cfg
+    dlcli train sse.cfg -q -o sse --set connected2.output=4 --epochs 1 || dlcli summary sse.cfg
+    run -3 --separate-stderr dlcli test sse/last.safetensors --json --fail-under rmse=1000   # labels have no distance from an output
+    holds '.rmse == null'
+}
+
+@test "calibrating a softmax whose loss is a [cost]; the run goes on afterwards" {
+    sed 's/^\[softmax\]/[softmax]\nnoloss=1\n[cost]\ntype=mse/' "$SMALL" >mse.cfg
+    dlcli train mse.cfg -q -o run --epochs 4
+    before=$(dlcli test run/last.safetensors --split valid --json | jq .calibration_error)
+    dlcli test run/last.safetensors --split valid --calibrate -q
+    run -0 dlcli test run/last.safetensors --split valid --json
+    holds ".calibration_error <= $before + 0.05"
+    dlcli train "$SMALL" -q -o half --max-batches 40 --json | head -n 12 >/dev/null || true
+    dlcli test half/last.safetensors --split valid --calibrate -q
+    run -0 dlcli train "$SMALL" -q -o half --max-batches 40 --resume
+}
+
+@test "train_top1 counts the answers that have a label, with class weights too" {
+    printf 'a b c d\tN V N V\na b\tN V\na\tN\n' >tags.tsv
+    printf '%s\n' '[net]' inputs=1 time_steps=6 batch=3 epochs=1 '[data]' source=tsv path=tags.tsv unit=word '[onehot]' size=5 '[rnn]' output=4 \
+        '[connected]' output=2 '[softmax]' >tags.cfg
+    for weights in 1,1 2,2; do
+        dlcli train tags.cfg --json -q -o "w$weights" --set net.class_weights=$weights | jq 'select(.event == "epoch") | .train_top1' >"$weights"
+    done
+    dlcli train tags.cfg --json -q -o plain | jq 'select(.event == "epoch") | .train_top1' >plain.top1
+    cmp plain.top1 1,1
+    cmp plain.top1 2,2
 }

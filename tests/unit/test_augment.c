@@ -272,7 +272,7 @@ static void channels(void **state) {
     s = read_setting("", "range=255", (struct shape){1, 1, 2, 2});
     sample.channels = 3;
     assert_int_equal(sample_to_input(&sample, &s.p, NULL, 1, 0, 0, got, &err), 0);
-    assert_true(got[0] == (9 * 77 + 5 * 150 + 1 * 29) >> 8);
+    assert_true(got[0] == image_grey(9, 5, 1));
     s = read_setting("", "range=255", (struct shape){1, 5, 2, 2});
     assert_int_equal(sample_to_input(&sample, &s.p, NULL, 1, 0, 0, got, &err), -1);
     err_free(&err);
@@ -335,11 +335,11 @@ static void warp_nothing(void **state) {
     assert_int_equal(warp_image(&in, &warp, 20, 10, &out, &err), 0);
     assert_memory_equal(in.pixels, out.pixels, 200);
     image_free(&out);
-    warp = (struct warp){.scale_x = 1, .scale_y = 1, .shift_x = 3, .shift_y = -2}; /* whole pixels: nothing is mixed */
+    warp = (struct warp){.scale_x = 1, .scale_y = 1, .shift_x = 3, .shift_y = -2, .beyond = 7}; /* whole pixels: nothing is mixed */
     assert_int_equal(warp_image(&in, &warp, 20, 10, &out, &err), 0);
     for (int y = 0; y < 10; y++) {
         for (int x = 0; x < 20; x++) {
-            int wanted = y - 2 >= 0 && x + 3 < 20 ? in.pixels[(y - 2) * 20 + x + 3] : 0;
+            int wanted = y - 2 >= 0 && x + 3 < 20 ? in.pixels[(y - 2) * 20 + x + 3] : 7;
             assert_int_equal(out.pixels[y * 20 + x], wanted);
         }
     }

@@ -25,7 +25,7 @@ static void bench_make(struct bench *b, const char *layers, uint64_t seed) {
     b->state = (struct progress_state){
         .step = 12345678901234, .epoch = 3, .position = 17, .seed = 4294967295, .best = NAN, .best_step = 9,
         .plateau_factor = 0.1, .plateau_bad = 1, .patience_bad = 2, .epoch_loss = 1.0 / 3, .epoch_weight = 17.25,
-        .epoch_correct = 5, .epoch_seen = 17, .loss = 1e-300, .rate_factor = 0.125, .tries = 3,
+        .epoch_correct = 5, .epoch_seen = 17, .epoch_answers = 16, .loss = 1e-300, .rate_factor = 0.125, .tries = 3,
         .isa = "avx2", .precision = "fp32", .blas = "OpenBLAS \"0.3.21\"",
     };
 }

@@ -303,6 +303,20 @@ static void test_half_jpegs(void **state) {
     }
 }
 
+/* Four components that nobody says to be inks. */
+static void test_inks(void **state) {
+    const struct fixture *f = find(state, "cmyk.jpg");
+    unsigned char *bytes = mem_need(f->size, 1), *name;
+    memcpy(bytes, f->bytes, f->size);
+    name = memmem(bytes, f->size, "Adobe", 5);
+    assert_non_null(name);
+    name[11] = 1;
+    check_refused(bytes, f->size, "doesn't call CMYK or YCCK");
+    name[0] = 'X';
+    check_refused(bytes, f->size, "doesn't call CMYK or YCCK");
+    free(bytes);
+}
+
 /* A Huffman table of 256 codes of 8 bits: sound, but stb loses count of it; and one with more codes than bits. */
 static void test_hostile_huffman(void **state) {
     const struct fixture *f = find(state, "grey.jpg");
@@ -491,7 +505,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pixels_are_pils), cmocka_unit_test(test_grey), cmocka_unit_test(test_orientations),
         cmocka_unit_test(test_cut_off), cmocka_unit_test(test_altered), cmocka_unit_test(test_no_picture),
-        cmocka_unit_test(test_sizes), cmocka_unit_test(test_half_jpegs), cmocka_unit_test(test_hostile_huffman),
+        cmocka_unit_test(test_sizes), cmocka_unit_test(test_half_jpegs), cmocka_unit_test(test_inks), cmocka_unit_test(test_hostile_huffman),
         cmocka_unit_test(test_hostile_png), cmocka_unit_test(test_resize), cmocka_unit_test(test_resize_keeps_white),
         cmocka_unit_test(test_resize_channels), cmocka_unit_test(test_crop), cmocka_unit_test(test_write_png),
         cmocka_unit_test(test_threads),

@@ -137,7 +137,7 @@ static void channels(void **state) {
     image = made(2, 2, 3);
     memcpy(image.pixels, (const uint8_t[]){255, 0, 0, 0, 255, 0, 0, 0, 255, 255, 255, 255}, 12);
     assert_int_equal(preprocess_image(&one, &image, got, &err), 0);
-    assert_true(got[0] == 76 && got[1] == 149 && got[2] == 28 && got[3] == 255);
+    assert_true(got[0] == 76 && got[1] == 150 && got[2] == 29 && got[3] == 255);
     image_free(&image);
 }
 
