@@ -23,7 +23,7 @@ struct progress_state {
     double plateau_factor; uint64_t plateau_bad, patience_bad;
     /* Sums of the epoch under way, so that its line is the same after a resume; the loss is divided by the weight. */
     double epoch_loss, epoch_weight; uint64_t epoch_correct, epoch_seen;
-    uint64_t epoch_answers;                  /* of those that are seen, which have a label; 0 in files of before it was counted */
+    uint64_t epoch_answers;                  /* of those that are seen, which have a label */
     double loss;                             /* of the last step */
     double rate_factor; uint64_t tries;      /* rollbacks so far */
     uint64_t finished;

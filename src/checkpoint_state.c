@@ -85,7 +85,8 @@ int progress_state_read(struct progress_state *state, const char *text, const ch
     int result = 0;
     for (int i = 0; i < FIELDS && result == 0; i++) {
         const cJSON *value = cJSON_GetObjectItemCaseSensitive(object, fields[i].name);
-        if (value == NULL && strcmp(fields[i].name, "epoch_answers") == 0) {
+        if (value == NULL && strcmp(fields[i].name, "epoch_answers") == 0) {   /* a file of before: what is counted begins with the resume */
+            state->epoch_correct = 0;
             continue;
         }
         if (value == NULL || field_read(&fields[i], value, (char *)state + fields[i].at) != 0) {

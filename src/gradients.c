@@ -217,9 +217,7 @@ static void check_op(struct trial *t, const struct op *op, double loss, struct r
 
 int gradients_check(const struct graph *graph, uint64_t seed, struct threads *threads, struct gradient_check *checks, struct err *err) {
     struct trial t = {0};
-    int has_loss = 0;
-    for (int i = 0; i < graph->node_count; i++) has_loss |= layer_has_loss(&graph->nodes[i]);
-    if (!has_loss) return err_add(err, STATUS_REFUSED, "%s: the network ends without a loss ([softmax] or [cost]): there is nothing to differentiate", graph->config->path);
+    if (!layer_losses(graph)) return err_add(err, STATUS_REFUSED, "%s: the network ends without a loss ([softmax] or [cost]): there is nothing to differentiate", graph->config->path);
     if (prepare(&t, graph, seed, threads, err)) return -1;
     for (int i = 0; i < graph->layer_count; i++) checks[i] = (struct gradient_check){.layer = i};
     double loss = loss_of(&t);

@@ -94,15 +94,6 @@ static int members_open(struct measuring *m, struct err *err) {
     return 0;
 }
 
-/* Auxiliary classifiers have losses too, which are not the output's. */
-static int losses_of(const struct graph *graph) {
-    int losses = 0;
-    for (int i = 0; i < graph->node_count; i++) {
-        losses += layer_has_loss(&graph->nodes[i]);
-    }
-    return losses;
-}
-
 static int memory_make(struct measuring *m, struct err *err) {
     const struct graph *graph = &m->job->models[0]->graph;
     struct shape shape = graph->nodes[graph->output].out;
@@ -117,7 +108,8 @@ static int memory_make(struct measuring *m, struct err *err) {
     m->target_squares = mem_try(m->width, sizeof *m->target_squares);
     m->out->classes = graph->classes;
     m->out->regression = graph->classes == 0;
-    m->from_outputs = graph->gives_probabilities && (m->job->count > 1 || losses_of(graph) > 1 || m->job->tta != TTA_NONE);
+    /* Auxiliary classifiers have losses too, which are not the output's. */
+    m->from_outputs = graph->gives_probabilities && (m->job->count > 1 || layer_losses(graph) > 1 || m->job->tta != TTA_NONE);
     m->view = mem_try((size_t)m->batch * shape_count(graph->input), sizeof *m->view);
     size_t cells = (size_t)graph->classes * (size_t)graph->classes;
     m->out->confusion = m->job->confusion ? mem_try(cells, sizeof *m->out->confusion) : NULL;

@@ -12,11 +12,8 @@ int trainer_validates(const struct trainer *t) {
 
 static int check_losses(const struct trainer *t, struct err *err) {
     const struct graph *graph = &t->model->graph;
-    int losses = 0, bad = 0;
-    for (int i = 0; i < graph->node_count; i++) {
-        losses += layer_has_loss(&graph->nodes[i]);
-    }
-    if (losses == 0) {
+    int bad = 0;
+    if (layer_losses(graph) == 0) {
         bad = config_refuse(graph->net, "net", NULL, err, "no layer computes a loss: want [softmax] or [cost]");
     }
     if (graph->trainable == 0) {

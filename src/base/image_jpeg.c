@@ -39,9 +39,8 @@ static int begins(const struct segment *s, const char *text, size_t length) {
 
 static int take_application(struct jpeg *j, const struct segment *s) {
     if ((s->marker == APP0 && begins(s, "JFIF", 5)) || (s->marker == APP14 && begins(s, "Adobe", 5))) {
-        enum { TRANSFORM = 11, CMYK = 0, YCCK = 2 };
-        int transform = s->marker == APP14 && s->size > TRANSFORM ? s->at[TRANSFORM] : -1;
-        j->inks |= transform == CMYK || transform == YCCK;
+        enum { TRANSFORM = 11, YCC = 1, YCCK = 2 };   /* 0: as they are */
+        j->inks |= s->marker == APP14 && s->size > TRANSFORM && s->at[TRANSFORM] <= YCCK && s->at[TRANSFORM] != YCC;
         copy(j, s);
     } else if (s->marker == APP1 && begins(s, "Exif\0", 6) && j->file->orientation == 1) {
         j->file->orientation = image_exif_orientation(s->at + 6, s->size - 6);
@@ -313,8 +312,7 @@ static int check(struct jpeg *j) {
     if (take_segments(j) != 0) {
         return -1;
     }
-    j->out[j->out_size++] = 0xff;
-    j->out[j->out_size++] = EOI;
+    j->out[j->out_size++] = 0xff, j->out[j->out_size++] = EOI;
     for (int i = 0; i < j->components; i++) {
         if (!j->component[i].coded) {
             return image_refuse(j->file, "the JPEG is cut off: component %d of %d is missing", i + 1, j->components);

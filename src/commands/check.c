@@ -98,11 +98,7 @@ static int read_data(struct context *context, struct model *model, struct text *
 }
 
 /* A network that is for predicting only needs no loss, and nothing free. */
-static int can_learn(const struct graph *g) {
-    int losses = 0;
-    for (int i = 0; i < g->node_count; i++) losses += layer_has_loss(&g->nodes[i]);
-    return losses > 0 && g->trainable > 0;
-}
+static int can_learn(const struct graph *g) { return layer_losses(g) > 0 && g->trainable > 0; }
 
 /* Without [data]: what [net] says of losses and classes. */
 static int check_network(struct context *context, struct model *model, struct err *err) {

@@ -158,6 +158,14 @@ int layer_has_loss(const struct node *node) {
     return node->ops->has_loss && node->ops->has_loss(node);
 }
 
+int layer_losses(const struct graph *graph) {
+    int losses = 0;
+    for (int i = 0; i < graph->node_count; i++) {
+        losses += layer_has_loss(&graph->nodes[i]);
+    }
+    return losses;
+}
+
 size_t layer_reals(const struct kernels *kernels, size_t n) {
     return n * (kernels->dtype == DTYPE_F64 ? sizeof(double) : sizeof(float));
 }

@@ -70,6 +70,8 @@ int layer_default_input(const struct node *node, struct err *err);
 int layer_given(struct node *node, struct err *err);
 /* node->ops->has_loss, 0 where NULL. */
 int layer_has_loss(const struct node *node);
+/* How many nodes compute a loss. */
+int layer_losses(const struct graph *graph);
 /* Bytes of n reals (parameters, sums) and of n elems (tensors). */
 size_t layer_reals(const struct kernels *kernels, size_t n);
 size_t layer_elems(const struct kernels *kernels, size_t n);

@@ -53,7 +53,7 @@ static int says_something(const struct section *section, const char *key) {
     return 0;
 }
 
-/* darknet has some of them in [net]. */
+/* darknet has these in [net]; its scale= there is the schedule's. */
 static int net_has(const struct section *net, const char *key) {
     static const char *const shared[] = {"flip", "min_crop", "max_crop", "aspect", "angle", "hue", "saturation", "exposure"};
     for (size_t i = 0; i < sizeof shared / sizeof *shared; i++) {

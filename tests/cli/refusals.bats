@@ -137,7 +137,7 @@ table() {
     says 'the samples have 1 target values, but the network has 3 outputs'
     sed 's/^\[softmax\]/[connected]\noutput=3\n[cost]\ntype=sse/' "$SMALL" >sse.cfg
     refused 'the data has 4 classes, but the network has 3 outputs' sse.cfg
-    dlcli train sse.cfg -q -o sse --set connected2.output=4 --epochs 1 || dlcli summary sse.cfg
+    dlcli train sse.cfg -q -o sse --set connected2.output=4 --epochs 1
     run -3 --separate-stderr dlcli test sse/last.safetensors --json --fail-under rmse=1000   # labels have no distance from an output
     holds '.rmse == null'
 }
@@ -148,10 +148,8 @@ table() {
     before=$(dlcli test run/last.safetensors --split valid --json | jq .calibration_error)
     dlcli test run/last.safetensors --split valid --calibrate -q
     run -0 dlcli test run/last.safetensors --split valid --json
-    holds ".calibration_error <= $before + 0.05"
-    dlcli train "$SMALL" -q -o half --max-batches 40 --json | head -n 12 >/dev/null || true
-    dlcli test half/last.safetensors --split valid --calibrate -q
-    run -0 dlcli train "$SMALL" -q -o half --max-batches 40 --resume
+    holds ".calibration_error <= $before + 0.01"
+    run -0 dlcli train mse.cfg -q -o run --epochs 4 --resume   # is compared with the checkpoint's config, finished or not
 }
 
 @test "train_top1 counts the answers that have a label, with class weights too" {
