@@ -26,17 +26,13 @@ static void cut(struct section *s, const char *key, long most) {
     config_put(s, key, text);
 }
 
-static void forgo(struct section *s, const char *key) {
-    for (size_t i = 0; i < s->count; i++)
-        if (!strcmp(s->entries[i].key, key)) config_put(s, key, "0");
-}
-
 void gradients_shrink(struct config *config) {
     for (size_t i = 0; i < config->count; i++) {
         cut(&config->sections[i], "filters", GRADIENTS_MOST_FILTERS);
         cut(&config->sections[i], "output", GRADIENTS_MOST_OUTPUTS);
         cut(&config->sections[i], "time_steps", GRADIENTS_MOST_STEPS);
-        forgo(&config->sections[i], "whitening");   /* it wants data, and filters for every direction */
+        static const char *const whitening[] = {"whitening", "whitening_eps", "whitening_samples"};
+        for (int k = 0; k < 3; k++) config_drop(&config->sections[i], whitening[k]);   /* it wants data, and filters for every direction */
     }
 }
 

@@ -191,7 +191,7 @@ static int add_layer(struct graph *g, int index, struct err *err) {
         return node_refuse(node, "sparsity", err, "the penalty is of a layer before the loss: want it there");
     if (config_real(layer->section, "sparsity") > 0 && follow(g, index, &layer_sparsity, err)) return -1;
     layer->last = g->node_count - 1;
-    return 0;
+    return layer_learning(g, layer, err);
 }
 
 /* Sums, and what learns: a gradient has to reach every node that has a free parameter in it or before it. */

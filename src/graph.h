@@ -109,6 +109,8 @@ const char *graph_slot_name(const struct graph *graph, const struct node *node, 
 struct slot *node_slot(struct node *node, enum slot_kind kind, const char *suffix, struct init init, size_t fan_in, size_t fan_out, const int *dims);
 /* Shape of input i. */
 struct shape node_input(const struct node *node, int i);
+/* Whether a parameter of that name in its layer is added (a bias, a batch norm's beta), not multiplied with. */
+int slot_is_bias(const char *suffix);
 /* init= of the section if given, else `otherwise`. */
 struct init node_init(const struct node *node, struct init otherwise);
 /* A refusal with file:line and [type] key. Returns -1. */

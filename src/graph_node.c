@@ -26,7 +26,7 @@ const char *shape_text(struct shape s, char buffer[48]) {
 struct shape node_input(const struct node *node, int i) { return node->graph->nodes[node->in[i]].out; }
 
 static double given_or_not(const struct section *s, const char *key) { return config_given(s, key) ? config_real(s, key) : -1; }
-static int is_bias(const char *suffix) { return !strncmp(suffix, "bias", 4) || !strcmp(suffix, "beta"); }
+int slot_is_bias(const char *suffix) { return !strncmp(suffix, "bias", 4) || !strcmp(suffix, "beta"); }
 
 struct slot *node_slot(struct node *node, enum slot_kind kind, const char *suffix, struct init init, size_t fan_in, size_t fan_out, const int *dims) {
     struct slot *slot = &node->slots[node->slot_count++];
@@ -36,8 +36,8 @@ struct slot *node_slot(struct node *node, enum slot_kind kind, const char *suffi
         slot->count *= (size_t)dims[slot->ndim];
     }
     slot->rate = config_real(node->section, "learning_rate");
-    slot->frozen = config_bool(node->section, "freeze") || (config_bool(node->section, "freeze_weights") && !is_bias(suffix));
-    slot->epochs = is_bias(suffix) ? (int)config_int(node->section, "bias_epochs") : 0;
+    slot->frozen = config_bool(node->section, "freeze") || (config_bool(node->section, "freeze_weights") && !slot_is_bias(suffix));
+    slot->epochs = slot_is_bias(suffix) ? (int)config_int(node->section, "bias_epochs") : 0;
     slot->decays = slot->ndim > 1;
     slot->decay = given_or_not(node->section, "decay");
     slot->l1 = given_or_not(node->section, "l1");

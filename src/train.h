@@ -14,7 +14,8 @@ struct train_options {
     const char *run;                 /* folder; made; NULL: runs/<config name> */
     int resume, force;
     const char *weights; int partial;/* what the model was opened with: named where a resume doesn't read it */
-    long epochs, max_batches;        /* -1: the config's */
+    double epochs;                   /* -1: the config's */
+    long max_batches;                /* -1: the config's */
     int keep;                        /* also keep the last N epochs' checkpoints: epoch-0007.safetensors; 0: none */
     uint64_t seed; int has_seed;
     enum dtype precision; enum isa isa; int ref_only;

@@ -21,10 +21,23 @@ static void put_number(struct section *section, const char *key, long long value
 }
 
 /* Puts one of the two keys in place of the other. */
-static void put_length(struct section *net, const char *key, long long value) {
+static void put_length(struct section *net, const char *key, const char *value) {
     config_drop(net, "epochs");
     config_drop(net, "max_batches");
-    put_number(net, key, value);
+    config_put(net, key, value);
+}
+
+/* What the flags say, else what a resumed run was told; the config's where neither says. */
+static void complete_length(struct section *net, const struct train_options *o, const struct stored *told) {
+    const char *epochs = told == NULL ? NULL : stored_value(told, net, "epochs");
+    const char *batches = told == NULL ? NULL : stored_value(told, net, "max_batches");
+    char *given = o->epochs >= 0 ? mem_format("%.10g", o->epochs) : o->max_batches >= 0 ? mem_format("%ld", o->max_batches) : NULL;
+    if (given != NULL) {
+        put_length(net, o->epochs >= 0 ? "epochs" : "max_batches", given);
+    } else if (epochs != NULL || batches != NULL) {
+        put_length(net, epochs != NULL ? "epochs" : "max_batches", epochs != NULL ? epochs : batches);
+    }
+    free(given);
 }
 
 /* --seed, --epochs and --max-batches become part of the config. A resume that doesn't repeat them takes the run's. */
@@ -32,8 +45,6 @@ static void complete_options(struct trainer *t, const struct stored *stored) {
     const struct train_options *o = t->options;
     struct section *net = trainer_section(t, t->model->graph.net);
     const char *seed = stored == NULL ? NULL : stored_value(stored, net, "seed");
-    const char *epochs = stored == NULL ? NULL : stored_value(stored, net, "epochs");
-    const char *batches = stored == NULL ? NULL : stored_value(stored, net, "max_batches");
     t->state.seed_given = o->has_seed || (stored != NULL && stored->state.seed_given);
     t->state.length_given = o->epochs >= 0 || o->max_batches >= 0 || (stored != NULL && stored->state.length_given);
     if (o->has_seed) {
@@ -41,13 +52,7 @@ static void complete_options(struct trainer *t, const struct stored *stored) {
     } else if (seed != NULL && stored->state.seed_given) {
         config_put(net, "seed", seed);
     }
-    if (o->epochs >= 0) {
-        put_length(net, "epochs", o->epochs);
-    } else if (o->max_batches >= 0) {
-        put_length(net, "max_batches", o->max_batches);
-    } else if (stored != NULL && stored->state.length_given && (epochs != NULL || batches != NULL)) {
-        put_length(net, epochs != NULL ? "epochs" : "max_batches", atoll(epochs != NULL ? epochs : batches));
-    }
+    complete_length(net, o, stored != NULL && stored->state.length_given ? stored : NULL);
     t->state.seed = (uint64_t)config_int(net, "seed");
 }
 

@@ -12,7 +12,7 @@ static const struct flag flags[] = {
     {"force", 0, FLAG_ON, NULL, 0, 0, 0, "Start afresh in a RUN that holds a checkpoint."},
     {"weights", 'w', FLAG_TEXT, "FILE", 0, 0, 0, "Start from these weights, by tensor name and shape."},
     {"partial", 0, FLAG_ON, NULL, 0, 0, 0, "With -w: take the tensors that fit, name the others."},
-    {"epochs", 0, FLAG_INT, "N", 1, 1000000, 0, "Length in passes over the data; schedules follow it."},
+    {"epochs", 0, FLAG_REAL, "N", 0.0001, 1000000, 0, "Length in passes over the data, also a fraction; schedules follow it."},
     {"max-batches", 0, FLAG_INT, "N", 1, 2147483647, 0, "Length in updates."},
     {"keep", 0, FLAG_INT, "N", 0, 1000000, 0, "Also keep the checkpoints of the last N epochs."},
     {"find-rate", 0, FLAG_ON, NULL, 0, 0, 0, "Try learning rates instead: a range test of --max-batches updates (default: 100)."},
@@ -30,7 +30,7 @@ static int run(struct context *context, struct err *err) {
     if (flags_text(args, "epochs") && flags_text(args, "max-batches")) return err_add(err, STATUS_REFUSED, "--epochs and --max-batches exclude each other");
     if (find_rate_check(args, err)) return -1;
     struct train_options options = {.run = flags_text(args, "output"), .resume = flags_on(args, "resume"), .force = flags_on(args, "force"),
-        .weights = flags_text(args, "weights"), .partial = flags_on(args, "partial"), .epochs = flags_int(args, "epochs", -1),
+        .weights = flags_text(args, "weights"), .partial = flags_on(args, "partial"), .epochs = flags_real(args, "epochs", -1),
         .max_batches = flags_int(args, "max-batches", -1), .keep = (int)flags_int(args, "keep", 0), .seed = context->seed, .has_seed = context->has_seed,
         .precision = context->precision, .isa = context->isa, .ref_only = context->ref_only, .events = context->json ? stdout : NULL, .stop = context->stop};
     struct train_result result = {.best = "", .last = ""};

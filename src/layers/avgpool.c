@@ -16,26 +16,12 @@ static const struct key keys[] = {
     {NULL, KEY_IGNORED, NULL, 0, 0, NULL, NULL, NULL},
 };
 
-/* The whole map has one place and no edges to pad: whoever asks for more meant a window. */
-static int check_whole(const struct node *node, struct err *err) {
-    static const char *const of_windows[] = {"stride", "stride_y", "stride_x", "padding", "pad_each", "ceil", "count_include_pad"};
-    const struct section *s = node->section;
-    int result = 0;
-    if (config_given(s, "size") || config_given(s, "size_h") || config_given(s, "size_w")) {
-        return 0;
-    }
-    for (size_t i = 0; i < sizeof of_windows / sizeof *of_windows; i++) {
-        if (config_given(s, of_windows[i])) {
-            result = node_refuse(node, of_windows[i], err, "want size= with it: without one the mean is of the whole map");
-        }
-    }
-    return result;
-}
-
 static int shape(struct node *node, struct err *err) {
     const struct section *s = node->section;
     struct shape in = node_input(node, 0);
-    if (check_whole(node, err) < 0) {
+    static const char *const of_windows[] = {"stride", "stride_y", "stride_x", "padding", "pad_each", "ceil", "count_include_pad", NULL};
+    int sized = config_given(s, "size") || config_given(s, "size_h") || config_given(s, "size_w");
+    if (!sized && pool_whole_map(node, of_windows, err) < 0) {
         return -1;
     }
     struct window window = window_read(s);

@@ -69,7 +69,19 @@ static int check_groups(const struct node *node, int c, int k, int groups, struc
 enum { MOST_PATCH = 768 };   /* numbers of a patch: the eigenvectors' search takes their cube */
 
 static int check_whitening(const struct node *node, const struct conv *conv, struct err *err) {
-    int patch = conv->c * conv->size_h * conv->size_w;
+    int patch = conv->c * conv->size_h * conv->size_w, whitens = config_bool(node->section, "whitening");
+    static const char *const with[] = {"whitening_eps", "whitening_samples"}, *const without[] = {"init", "init_dirac"};
+    for (int i = 0; i < 2; i++) {
+        if (!whitens && config_given(node->section, with[i])) {
+            return node_refuse(node, with[i], err, "is of no use without whitening=1");
+        }
+        if (whitens && config_given(node->section, without[i])) {
+            return node_refuse(node, without[i], err, "contradicts whitening=1, which says how the weights begin");
+        }
+    }
+    if (!whitens) {
+        return 0;
+    }
     if (node->in[0] != 0 || node_input(node, 0).t > 1) {
         return node_refuse(node, "whitening", err, "want the layer that reads the network's input, pictures");
     }
@@ -123,7 +135,7 @@ static int shape(struct node *node, struct err *err) {
         .dilation_h = h->dilation, .dilation_w = w->dilation, .groups = groups,
     };
     node->out = (struct shape){in.t, filters, h->out, w->out};
-    if (config_bool(s, "whitening") && check_whitening(node, conv, err) < 0) {
+    if (check_whitening(node, conv, err) < 0) {
         return -1;
     }
     declare(node, conv);

@@ -68,6 +68,8 @@ int layer_default_input(const struct node *node, struct err *err);
 /* weights= and biases= of the section become the starting values of its main node's slots (INIT_VALUES). -1 with
  * refusals: no such parameter, another count, no number, no such file. */
 int layer_given(struct node *node, struct err *err);
+/* Refuses the keys about learning (learning_rate, decay, l1, max_norm, freeze_weights, bias_epochs) that no parameter of the layer heeds. */
+int layer_learning(const struct graph *graph, const struct layer *layer, struct err *err);
 /* node->ops->has_loss, 0 where NULL. */
 int layer_has_loss(const struct node *node);
 /* How many nodes compute a loss. */

@@ -36,8 +36,12 @@ static struct window read_window(const struct section *s, struct shape in) {
 /* darknet pads by size - 1 unless told. Caffe's rounding and the window that is the map are meant without. */
 static int read_padding(const struct node *node, const struct window *window, struct padding *padding,
                         struct err *err) {
+    static const char *const of_windows[] = {"padding", "pad_each", "ceil", NULL};
     const struct section *s = node->section;
     int sized = config_given(s, "size") || config_given(s, "size_h") || config_given(s, "size_w") || strides(s);
+    if (!sized && pool_whole_map(node, of_windows, err) < 0) {
+        return -1;
+    }
     *padding = (struct padding){PADDING_EACH, 0, 0, "padding"};
     if (sized && !config_bool(s, "ceil")) {
         *padding = (struct padding){PADDING_TOTAL, window->h.size - 1, window->w.size - 1, "padding"};

@@ -15,6 +15,16 @@ int pool_pad_each(const struct node *node, struct padding *padding, struct err *
     return 0;
 }
 
+int pool_whole_map(const struct node *node, const char *const *of_windows, struct err *err) {
+    int result = 0;
+    for (; *of_windows != NULL; of_windows++) {
+        if (config_given(node->section, *of_windows)) {
+            result = node_refuse(node, *of_windows, err, "want size= with it: without one the window is the whole map");
+        }
+    }
+    return result;
+}
+
 int pool_shape(struct node *node, struct window window, struct padding padding, struct err *err) {
     struct shape in = node_input(node, 0);
     if (window_fit(&window, node, padding, in.h, in.w, config_bool(node->section, "ceil"), err) < 0) {

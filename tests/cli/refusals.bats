@@ -86,6 +86,27 @@ table() {
     printf '%s\n' '[net]' width=8 height=8 channels=1 batch=4 '[avgpool]' ceil=1 '[connected]' output=2 '[softmax]' >pool.cfg
     run -2 --separate-stderr dlcli summary pool.cfg
     says 'ceil: want size= with it'
+    for set in ceil=1 padding=1 pad_each=1; do
+        printf '%s\n' '[net]' width=8 height=8 channels=1 batch=4 '[maxpool]' "$set" '[connected]' output=2 '[softmax]' >max.cfg
+        run -2 --separate-stderr dlcli summary max.cfg
+        says "${set%=*}: want size= with it"
+    done
+}
+
+@test "keys about learning in layers that have nothing of the kind" {
+    for set in learning_rate=0.5 decay=0.1 l1=0.1 max_norm=3 freeze_weights=1 bias_epochs=2; do
+        refused "${set%=*}: is of no use here" "$SMALL" --set "maxpool1.$set"
+    done
+    refused 'bias_epochs: is of no use here: the layer has no biases' "$SMALL" --set connected1.bias=0 --set connected1.bias_epochs=2
+    sed 's/^\[softmax\]/[batchnorm]\n[softmax]/' "$SMALL" >norm.cfg
+    refused 'decay: is of no use here: the layer has no weights that decay' norm.cfg --set batchnorm1.decay=0.1
+    run -0 dlcli check norm.cfg --set batchnorm1.decay=0.1 --set net.decay_all=1
+    run -0 dlcli check "$SMALL" --set maxpool1.learning_rate=1 --set maxpool1.decay=0   # as it is anyway
+}
+
+@test "whitening says how weights begin, and its other keys are for it alone" {
+    refused 'whitening_eps: is of no use without whitening=1' "$SMALL" --set conv1.whitening_eps=0.1
+    refused 'init: contradicts whitening=1' "$ROOT/cfg/airbench94.cfg" --set "data.path=$SAMPLE" --set whiten.init=he
 }
 
 @test "summary: every time step of a convolution counts" {

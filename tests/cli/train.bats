@@ -165,6 +165,15 @@ load helpers
     says '-w'
 }
 
+@test "--epochs takes a fraction: 1.5 of 9 steps are 14" {
+    dlcli train "$SMALL" -q -o run --epochs 1.5
+    [ "$(jq -s 'map(select(.event == "step")) | length' run/metrics.jsonl)" = 14 ]
+    run -0 dlcli train "$SMALL" -q -o run --resume   # told once, it holds
+    run -2 --separate-stderr dlcli train "$SMALL" -q -o run --resume --epochs 2
+    says 'epochs is 1.5 in the run and 2 now'
+    run -2 dlcli train "$SMALL" -o other --epochs 0
+}
+
 @test "--keep N keeps the checkpoints of the last epochs" {
     dlcli train "$SMALL" -q -o run --epochs 5 --keep 2
     [ "$(cd run && echo epoch-*)" = "epoch-0004.safetensors epoch-0005.safetensors" ]

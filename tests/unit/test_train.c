@@ -234,7 +234,7 @@ static void a_finished_run_stays_as_it_is(void **state) {
     (void)state;
     clean();
     put_config("net.cfg", "", "", small_layers);
-    assert_int_equal(train((struct train_options){.run = "run", .epochs = 1, .seed = 8, .has_seed = 1}, NULL), 0);
+    assert_int_equal(train((struct train_options){.run = "run", .epochs = 1.5, .seed = 8, .has_seed = 1}, NULL), 0);
     assert_int_equal(system("cp -r run whole"), 0);
     /* --epochs and --seed need not be said again; saying others is another run */
     assert_int_equal(train((struct train_options){.run = "run", .resume = 1}, NULL), 0);
