@@ -1,4 +1,5 @@
-"""One measurement of PyTorch or ONNX Runtime, for scripts/bench: prints {"images_per_second": x, "memory": bytes} for one network.
+"""One measurement of PyTorch or ONNX Runtime, for scripts/bench: prints {"images_per_second": x, "memory": bytes} for one network,
+PyTorch's with the form that was fastest and the rates of all.
 
     bench_oracles.py torch|onnx NETWORK train|infer BATCH THREADS fp32|bf16 [STEPS] [compile]
 """
@@ -124,6 +125,10 @@ def sample(shape, batch, classes):
     return torch.randn(batch, *shape), torch.randint(0, classes, (batch,))
 
 
+def peak_memory():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
 def rate(step, batch, steps):
     for _ in range(3):
         step()
@@ -144,14 +149,18 @@ def sgd(net):
 
 
 def run_torch(name, mode, batch, precision, steps, may_compile):
+    """The fastest of its forms: contiguous or channels_last, and where may_compile both again through torch.compile. Memory is that of the former."""
     make, shape, classes = NETWORKS[name]
-    net, (x, y) = make(), sample(shape, batch, classes)
-    best = 0.0
+    x, y = sample(shape, batch, classes)
     formats = [torch.contiguous_format] + ([torch.channels_last] if shape else [])
-    for memory in formats:
-        net = net.to(memory_format=memory)
-        data = x.to(memory_format=memory) if shape else x
+    found = {}
+
+    def measure(form, compiled):
+        net = make().to(memory_format=form).train(mode == "train")
+        data = x.to(memory_format=form) if shape else x
         optimizer = sgd(net)
+        if compiled:
+            net.compile()
 
         def train():
             optimizer.zero_grad()
@@ -164,12 +173,15 @@ def run_torch(name, mode, batch, precision, steps, may_compile):
             with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
                 net(data)
 
-        net.train(mode == "train")
-        best = max(best, rate(train if mode == "train" else infer, batch, steps))
-        if may_compile and shape:
-            net.compile()
-            best = max(best, rate(train if mode == "train" else infer, batch, steps))
-    return best
+        found[("compiled, " if compiled else "") + str(form).split(".")[-1]] = rate(train if mode == "train" else infer, batch, steps)
+
+    for form in formats:
+        measure(form, False)
+    memory = peak_memory()
+    for form in formats if may_compile else []:
+        measure(form, True)
+    form = max(found, key=found.get)
+    return {"images_per_second": found[form], "form": form, "forms": found, "memory": memory}
 
 
 def run_onnx(name, batch, threads, steps):
@@ -183,7 +195,7 @@ def run_onnx(name, batch, threads, steps):
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(file.getvalue(), options, providers=["CPUExecutionProvider"])
     data = {"x": x.numpy()}
-    return rate(lambda: session.run(None, data), batch, steps)
+    return {"images_per_second": rate(lambda: session.run(None, data), batch, steps), "memory": peak_memory()}
 
 
 def main():
@@ -192,10 +204,10 @@ def main():
     torch.manual_seed(0)
     torch.set_num_threads(int(threads))
     if which == "torch":
-        images = run_torch(name, mode, int(batch), precision, steps, "compile" in sys.argv[8:])
+        found = run_torch(name, mode, int(batch), precision, steps, "compile" in sys.argv[8:])
     else:
-        images = run_onnx(name, int(batch), int(threads), steps)
-    print(json.dumps({"images_per_second": images, "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}))
+        found = run_onnx(name, int(batch), int(threads), steps)
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":
