@@ -89,7 +89,7 @@ static int prepare(struct trial *t, const struct graph *g, uint64_t seed, struct
     for (size_t i = 0; i < in; i++) t->input[i] = (float)rng_normal(&rng);
     for (size_t i = 0; i < rows && g->classes; i++) t->labels[i] = (int32_t)rng_below(&rng, (uint64_t)g->classes);
     for (size_t i = 0; i < rows * width; i++) t->values[i] = (float)rng_uniform(&rng);
-    t->truth = g->classes ? (struct truth){.labels = t->labels} : (struct truth){.values = t->values, .width = width};
+    t->truth = g->classes ? (struct truth){.labels = t->labels, .mean_weight = 1} : (struct truth){.values = t->values, .width = width, .mean_weight = 1};
     t->exec = (struct exec){.kernels = t->plan.target.kernels, .threads = threads, .batch = GRADIENTS_BATCH, .training = 1, .seed = seed, .truth = &t->truth,
         .loss_scale = 1.0 / (double)rows, .loss = mem_need(rows, sizeof(double))};
     return 0;

@@ -111,9 +111,11 @@ struct slot *node_slot(struct node *node, enum slot_kind kind, const char *suffi
 struct shape node_input(const struct node *node, int i);
 /* Whether a parameter of that name in its layer is added (a bias, a batch norm's beta), not multiplied with. */
 int slot_is_bias(const char *suffix);
-/* init= of the section if given, else `otherwise`. */
-struct init node_init(const struct node *node, struct init otherwise);
+/* Of *init, which is the layer's own, what init= and the keys beside it say otherwise; -1 with a refusal of those that its kind doesn't read. */
+int node_init(const struct node *node, struct init *init, struct err *err);
 /* A refusal with file:line and [type] key. Returns -1. */
 int node_refuse(const struct node *node, const char *key, struct err *err, const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* Refuses a key that is given and that nobody would read: -1. Not in a checkpoint's config, which may be older than the refusal: 0. */
+int node_useless(const struct node *node, const char *key, struct err *err, const char *why);
 
 #endif

@@ -47,20 +47,25 @@ struct slot *node_slot(struct node *node, enum slot_kind kind, const char *suffi
     return slot;
 }
 
-struct init node_init(const struct node *node, struct init otherwise) {
+int node_init(const struct node *node, struct init *init, struct err *err) {
     const struct section *s = node->section;
-    int kind = config_choice(s, "init");
-    struct init init = otherwise;
-    if (kind >= 0) init.kind = (enum init_kind)kind;
-    init.dirac = config_bool(s, "init_dirac");
-    if (init.kind == INIT_UNIFORM) {
-        init.a = config_real(s, "init_min");
-        init.b = config_real(s, "init_max");
-    } else if (init.kind == INIT_NORMAL) {
-        init.a = config_real(s, "init_mean");
-        init.b = config_real(s, "init_std");
-    } else if (kind >= 0 || config_given(s, "init_gain")) init.a = config_real(s, "init_gain");
-    return init;
+    int kind = config_choice(s, "init"), bad = 0;
+    if (kind >= 0) *init = (struct init){.kind = (enum init_kind)kind, .a = config_real(s, "init_gain")};
+    int uniform = kind == INIT_UNIFORM, normal = kind == INIT_NORMAL;
+    int gains = init->kind != INIT_UNIFORM && init->kind != INIT_NORMAL && init->kind != INIT_ZERO && init->kind != INIT_ONE;
+    const struct { const char *key; int read; const char *wanted; } keys[] = {
+        {"init_min", uniform, "it is for init=uniform"}, {"init_max", uniform, "it is for init=uniform"},
+        {"init_mean", normal, "it is for init=normal"}, {"init_std", normal, "it is for init=normal"},
+        {"init_gain", gains, "it multiplies what he..., glorot..., darknet, dirac, orthogonal and pytorch draw"},
+    };
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (config_given(s, keys[i].key) && !keys[i].read) bad |= node_useless(node, keys[i].key, err, keys[i].wanted);
+    init->dirac = config_bool(s, "init_dirac");
+    if (uniform || normal) {
+        init->a = config_real(s, uniform ? "init_min" : "init_mean");
+        init->b = config_real(s, uniform ? "init_max" : "init_std");
+    } else if (gains) init->a = config_real(s, "init_gain");
+    return bad;
 }
 
 int node_refuse(const struct node *node, const char *key, struct err *err, const char *format, ...) {
@@ -71,6 +76,10 @@ int node_refuse(const struct node *node, const char *key, struct err *err, const
     va_end(args);
     const char *type = node->layer < 0 ? "net" : node->graph->layers[node->layer].type;
     return config_refuse(node->section, type, key, err, "%s", sentence);
+}
+
+int node_useless(const struct node *node, const char *key, struct err *err, const char *why) {
+    return node->graph->config->stored ? 0 : node_refuse(node, key, err, "is of no use here: %s", why);
 }
 
 int graph_find_layer(const struct graph *graph, const char *reference, struct err *err) {

@@ -80,7 +80,7 @@ const struct key keys_net[] = {
     /* stopping and saving */
     {"patience", KEY_INT, "0", 0, 1000000, NULL, NULL, "Stop after this many epochs without a better validation; 0: never."},
     {"on_divergence", KEY_CHOICE, "stop", 0, 0, "stop|rollback", NULL,
-     "What to do when the loss is not finite: stop, or go back to the last good checkpoint with half the rate."},
+     "What to do when the loss is not finite: stop, or go back to the last checkpoint of an epoch's end or of checkpoint_steps, with half the rate."},
     {"rollback_tries", KEY_INT, "3", 1, 1000, NULL, NULL, "on_divergence=rollback: how often before giving up."},
     {"checkpoint_steps", KEY_INT, "0", 0, 2147483647, NULL, NULL, "Also save `last` after so many steps; 0: only after epochs."},
     {"checkpoint_minutes", KEY_REAL, "10", 0, 1e6, NULL, NULL, "Also save `last` after so many minutes; 0: only after epochs."},

@@ -129,7 +129,7 @@ static void normal(float *w, size_t n, double mean, double deviation, struct rng
  * neural networks", 2010. */
 static void start(float *w, const struct slot *slot, struct rng *rng) {
     const struct init *init = &slot->init;
-    double in = slot->fan_in ? (double)slot->fan_in : 1, both = in + (double)slot->fan_out, gain = init->a != 0 ? init->a : 1;
+    double in = slot->fan_in ? (double)slot->fan_in : 1, both = in + (double)slot->fan_out, gain = init->a;
     double he_limit = gain * sqrt(6 / in), glorot_limit = gain * sqrt(6 / both), darknet_limit = gain * sqrt(2 / in);
     double pytorch_limit = gain * sqrt(1 / in);
     size_t n = slot->count;

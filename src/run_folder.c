@@ -70,6 +70,7 @@ int run_folder_open(struct run_folder *f, const char *path, struct err *err) {
     }
     f->last = mem_format("%s/last.safetensors", f->path);
     f->best = mem_format("%s/best.safetensors", f->path);
+    f->rollback = mem_format("%s/rollback.safetensors", f->path);
     f->metrics = mem_format("%s/metrics.jsonl", f->path);
     f->config = mem_format("%s/config.cfg", f->path);
     if (length == 0) {
@@ -91,6 +92,7 @@ void run_folder_close(struct run_folder *f, int used) {
     free(f->path);
     free(f->last);
     free(f->best);
+    free(f->rollback);
     free(f->metrics);
     free(f->config);
     *f = (struct run_folder){.lock = -1};
@@ -152,7 +154,7 @@ int run_folder_is_config(const struct run_folder *f, const char *path) {
 }
 
 int run_folder_clear(const struct run_folder *f, struct err *err) {
-    const char *const files[] = {f->last, f->best, f->metrics, f->config};
+    const char *const files[] = {f->last, f->best, f->rollback, f->metrics, f->config};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         if (unlink(files[i]) != 0 && errno != ENOENT) {
             return err_errno(err, STATUS_REFUSED, files[i], "can't be removed");
@@ -162,13 +164,13 @@ int run_folder_clear(const struct run_folder *f, struct err *err) {
     return 0;
 }
 
-int run_folder_also(const struct run_folder *f, const char *name, struct err *err) {
+int run_folder_also(const struct run_folder *f, const char *from, const char *name, struct err *err) {
     char *path = mem_format("%s/%s", f->path, name), *temporary = mem_format("%s/.%s.part-link", f->path, name);
     int result = 0;
     unlink(temporary);   /* of a killed process: RUN is ours */
-    if (link(f->last, temporary) != 0) {
+    if (link(from, temporary) != 0) {
         int unable = errno == EPERM || errno == EOPNOTSUPP || errno == ENOSYS || errno == EMLINK || errno == EXDEV;
-        result = unable ? 1 : err_errno(err, STATUS_FAILED, path, "can't be linked to last.safetensors");
+        result = unable ? 1 : err_errno(err, STATUS_FAILED, path, "can't be made a link");
     } else if (rename(temporary, path) != 0) {
         result = err_errno(err, STATUS_FAILED, path, "can't be given its name");
     }

@@ -7,7 +7,7 @@
 #include "base/err.h"
 
 struct run_folder {
-    char *path, *last, *best, *metrics, *config;
+    char *path, *last, *best, *rollback, *metrics, *config;
     int lock;          /* the open lock file, or -1 */
     int made;          /* the folder is ours, made just now: gone again where nothing came of it */
 };
@@ -28,8 +28,8 @@ int run_folder_is_config(const struct run_folder *f, const char *path);
 int run_folder_clear(const struct run_folder *f, struct err *err);
 /* runs/last -> this folder; a warning where that can't be. */
 void run_folder_point(const struct run_folder *f, struct err *err);
-/* Gives last.safetensors the name `name` too, in place of what had it. 1 where the file system has no hard links. */
-int run_folder_also(const struct run_folder *f, const char *name, struct err *err);
+/* Gives the checkpoint at `path` the name `name` too, in place of what had it. 1 where the file system has no hard links. */
+int run_folder_also(const struct run_folder *f, const char *path, const char *name, struct err *err);
 /* "epoch-0007.safetensors" of epoch 7; and removes those of epochs up to `most`. */
 const char *run_folder_epoch(uint64_t epoch, char buffer[40]);
 void run_folder_prune(const struct run_folder *f, uint64_t most);

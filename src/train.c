@@ -20,16 +20,19 @@ static int length_over(const struct trainer *t) {
     return (l->steps > 0 && t->state.step >= l->steps) || (l->epochs > 0 && t->state.epoch >= l->epochs);
 }
 
-static int save_due(const struct trainer *t) {
+/* A checkpoint that holds what isn't finite would be worse than none. */
+static int save_checked(struct trainer *t, int (*save)(struct trainer *t, struct err *err), struct err *err) {
+    return divergence_in_weights(t) ? HAS_DIVERGED : save(t, err);
+}
+
+static int save_between(struct trainer *t, struct err *err) {
     const struct section *net = t->model->graph.net;
     uint64_t steps = (uint64_t)config_int(net, "checkpoint_steps");
     double seconds = 60 * config_real(net, "checkpoint_minutes");
-    return (steps > 0 && t->state.step % steps == 0) || (seconds > 0 && progress_now() - t->clock.saved >= seconds);
-}
-
-/* A checkpoint that holds what isn't finite would be worse than none. */
-static int save_checked(struct trainer *t, struct err *err) {
-    return divergence_in_weights(t) ? HAS_DIVERGED : save_last(t, err);
+    if (steps > 0 && t->state.step % steps == 0) {
+        return save_checked(t, save_due, err);
+    }
+    return seconds > 0 && progress_now() - t->clock.saved >= seconds ? save_checked(t, save_last, err) : GOES_ON;
 }
 
 static int step_once(struct trainer *t, struct err *err) {
@@ -42,7 +45,7 @@ static int step_once(struct trainer *t, struct err *err) {
         return -1;
     }
     int at_end = t->state.position >= t->length.samples;   /* then a checkpoint follows anyway */
-    return !at_end && save_due(t) ? save_checked(t, err) : GOES_ON;
+    return at_end ? GOES_ON : save_between(t, err);
 }
 
 /* The weights, or their average with [net] ema, in the plan. */
@@ -117,7 +120,7 @@ static int end_epoch(struct trainer *t, struct err *err) {
     uint64_t every = (uint64_t)config_int(t->model->graph.net, "checkpoint_epochs");
     int due = t->state.finished || best || t->options->keep > 0 || t->state.epoch % every == 0;
     if ((t->state.finished && events_done(t, 1, err) != 0) || (best && save_best(t, err) != 0) ||
-        (due && (save_last(t, err) != 0 || save_keep(t, err) != 0))) {
+        (due && (save_due(t, err) != 0 || save_keep(t, err) != 0))) {
         return -1;
     }
     return GOES_ON;
@@ -125,7 +128,7 @@ static int end_epoch(struct trainer *t, struct err *err) {
 
 static int stopped(struct trainer *t, struct err *err) {
     int terminated = *t->options->stop == SIGTERM;
-    int result = save_checked(t, err);
+    int result = save_checked(t, save_last, err);
     if (result < 0) {
         return -1;
     }
@@ -153,7 +156,7 @@ static int loop(struct trainer *t, struct err *err) {
             return -1;
         }
         if (t->events.gone) {
-            return save_checked(t, err) == GOES_ON ? 0 : -1;
+            return save_checked(t, save_last, err) == GOES_ON ? 0 : -1;
         }
     }
     return events_done(t, 0, err);
@@ -166,12 +169,17 @@ static void tell(const struct trainer *t, struct train_result *result) {
     result->seconds = progress_now() - t->clock.began;
 }
 
+/* --resume of a run that is over. */
+static int finish_again(struct trainer *t, struct err *err) {
+    return save_mend(t, err) != 0 ? -1 : events_done(t, 0, err);
+}
+
 int train_run(struct model *model, const struct train_options *options, struct threads *threads,
               struct progress *progress, struct train_result *result, struct err *err) {
     struct trainer t = {.model = model, .options = options, .threads = threads, .progress = progress};
     t.folder.lock = -1;
     int opened = trainer_open(&t, err);
-    int done = opened < 0 ? -1 : opened == 1 ? events_done(&t, 0, err) : loop(&t, err);
+    int done = opened < 0 ? -1 : opened == 1 ? finish_again(&t, err) : loop(&t, err);
     if (done == 0) {
         tell(&t, result);
     }

@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "base/mem.h"
+#include "layers/batchnorm.h"
 #include "layers/layer.h"
 #include "net.h"
 #include "trainer.h"
@@ -77,6 +78,19 @@ static int check_mixing(const struct trainer *t, struct err *err) {
     return 0;
 }
 
+/* The validation reads as many streams of a text as [net] batch says, and a pass takes one window of each. */
+static int check_streams(const struct trainer *t, struct err *err) {
+    const struct graph *graph = &t->model->graph;
+    const struct dataset *valid = &t->data.sets[SPLIT_VALID];
+    if (!graph->carries || !trainer_validates(t) || !(valid->source->ops->flags & SOURCE_STREAMS)) {
+        return 0;
+    }
+    int streams = valid->source->streams;
+    return streams <= t->length.batch ? 0 : config_refuse(graph->net, "net", "batch", err,
+        "the training text has windows for %d streams only, but the validation would be read in %d: want a batch of at most %d", t->length.batch, streams,
+        t->length.batch);
+}
+
 static int check_samples(const struct trainer *t, struct err *err) {
     const struct graph *graph = &t->model->graph;
     const struct source *source = &t->data.sources[SPLIT_TRAIN];
@@ -89,6 +103,7 @@ static int check_samples(const struct trainer *t, struct err *err) {
         return config_refuse(t->data.section, "data", NULL, err, "there are no training samples");
     }
     bad = data_fits_output(&t->data, &t->data.sets[SPLIT_TRAIN], graph, err);
+    bad |= check_streams(t, err);
     if (!trainer_validates(t) && config_int(graph->net, "patience") > 0) {
         bad = config_refuse(graph->net, "net", "patience", err, "nothing is validated: give valid= in [data]");
     }
@@ -99,8 +114,22 @@ static int check_samples(const struct trainer *t, struct err *err) {
     return bad;
 }
 
+/* PyTorch's "Expected more than 1 value per channel": normalized by itself a single value is always 0. */
+static int check_norms(const struct trainer *t, struct err *err) {
+    const struct graph *graph = &t->model->graph;
+    int bad = 0;
+    for (int i = 0; i < graph->node_count; i++) {
+        const struct node *node = &graph->nodes[i];
+        if (node->ops == &layer_batchnorm && !batchnorm_is_frozen(node) && t->length.batch * node->out.t * node->out.h * node->out.w == 1) {
+            bad = node_refuse(node, NULL, err, "batch normalization wants more than one value a channel, but a pass has one sample: give [net] a larger batch%s",
+                              t->length.parts > 1 ? " or fewer subdivisions" : "");
+        }
+    }
+    return bad;
+}
+
 int trainer_check_data(const struct trainer *t, struct err *err) {
-    return check_samples(t, err) != 0 || check_mixing(t, err) != 0 ? -1 : 0;
+    return check_samples(t, err) != 0 || check_mixing(t, err) != 0 || check_norms(t, err) != 0 ? -1 : 0;
 }
 
 int trainer_read_length(struct trainer *t, struct err *err) {

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "trainer.h"
 
@@ -109,13 +110,27 @@ void divergence_locate(struct trainer *t, const struct exec *exec, const float *
     say(t, again.what != NULL ? &again : &as_is);
 }
 
+/* A square of a gradient overflows long before the gradient does; from then on its weight stands still. */
+static int divergence_in_state(struct trainer *t, const struct exec *exec) {
+    const struct value *of = NULL;
+    const char *name = optimizer_overflown(&t->optimizer, exec, &of);
+    if (name == NULL) {
+        return 0;
+    }
+    char *what = mem_format("the optimizer's %s of %s", name, of->slot->suffix);
+    struct look l = {.exec = exec, .node = of->node, .what = what};
+    say(t, &l);
+    free(what);
+    return 1;
+}
+
 int divergence_in_weights(struct trainer *t) {
     const struct plan *plan = &t->model->plan;
     struct exec exec = model_exec(t->model, t->threads);
     struct look l = {.exec = &exec};
     size_t count = plan->weight_bytes / optimizer_real(plan);
     if (count == 0 || reals_finite(&exec, plan->weights, count)) {
-        return 0;
+        return divergence_in_state(t, &exec);
     }
     for (int i = 0; i < plan->value_count && l.what == NULL; i++) {
         const struct value *v = &plan->values[i];
@@ -143,12 +158,13 @@ static int give_up(const struct trainer *t, uint64_t step, struct err *err) {
     return -1;
 }
 
-/* Everything as the last checkpoint has it, but for how often that was done. */
+/* Everything as the last checkpoint that save_due wrote has it, but for how often that was done; which is the run's last one now, so that
+ * a process killed from here on goes on from it. (A run begun before there was rollback.safetensors goes back to last.) */
 static int go_back(struct trainer *t, struct err *err) {
     struct tensor_file file = {0};
     double factor = t->state.rate_factor / 2;
     uint64_t tries = t->state.tries + 1;
-    const char *path = t->folder.last;
+    const char *path = file_exists(t->folder.rollback) ? t->folder.rollback : t->folder.last;
     int result = format_read(path, &file, err) != 0 || checkpoint_verify(&file, path, err) != 0 ||
                  checkpoint_fill(&t->model->plan, &file, path, 0, err) != 0 ||
                  checkpoint_resume(&t->optimizer, &t->state, &file, path, err) != 0;
@@ -160,6 +176,9 @@ static int go_back(struct trainer *t, struct err *err) {
     t->state.tries = tries;
     struct exec exec = model_exec(t->model, t->threads);
     run_pack(&t->model->plan, &exec);
+    if (save_last(t, err) != 0) {
+        return -1;
+    }
     events_close(&t->events);
     return events_cut(t, err) != 0 || events_open(t, err) != 0 ? -1 : trainer_load(t, err);
 }

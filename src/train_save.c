@@ -1,5 +1,6 @@
 /* Checkpoints of a run (trainer.h). What metrics.jsonl says of steps that a checkpoint holds is on the disk first. */
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/mem.h"
@@ -15,9 +16,9 @@ static int write_to(struct trainer *t, const char *path, const struct optimizer 
     return result;
 }
 
-/* A second name for last.safetensors, or a second copy where the file system can't do that. */
-static int also(struct trainer *t, const char *name, struct err *err) {
-    int result = run_folder_also(&t->folder, name, err);
+/* A second name for a checkpoint just written, or a second copy where the file system can't do that. */
+static int also(struct trainer *t, const char *written, const char *name, struct err *err) {
+    int result = run_folder_also(&t->folder, written, name, err);
     if (result == 1) {
         char *path = mem_format("%s/%s", t->folder.path, name);
         result = write_to(t, path, &t->optimizer, err);
@@ -31,7 +32,35 @@ int save_last(struct trainer *t, struct err *err) {
         return -1;
     }
     t->clock.saved = progress_now();
-    return trainer_validates(t) ? 0 : also(t, "best.safetensors", err);
+    return trainer_validates(t) ? 0 : also(t, t->folder.last, "best.safetensors", err);
+}
+
+/* rollback first: a process killed between the two resumes before it, and comes by here again. */
+int save_due(struct trainer *t, struct err *err) {
+    int rolls_back = config_choice(t->model->graph.net, "on_divergence") == 1;
+    if (t->state.finished) {
+        unlink(t->folder.rollback);
+    } else if (rolls_back && (events_sync(&t->events, err) != 0 || write_to(t, t->folder.rollback, &t->optimizer, err) != 0)) {
+        return -1;
+    }
+    return save_last(t, err);
+}
+
+/* The steps that the checkpoint at `path` holds, or -1. */
+static double steps_of(const char *path) {
+    struct tensor_file file = {0};
+    struct progress_state state = {0};
+    struct err ignored = {0};
+    const char *training = format_read(path, &file, &ignored) == 0 ? tensor_file_text(&file, "dlcli.training") : NULL;
+    double steps = training != NULL && progress_state_read(&state, training, path, &ignored) == 0 ? (double)state.step : -1;
+    tensor_file_free(&file);
+    err_free(&ignored);
+    return steps;
+}
+
+int save_mend(struct trainer *t, struct err *err) {
+    int stale = !trainer_validates(t) && steps_of(t->folder.best) != (double)t->state.step;
+    return stale && also(t, t->folder.last, "best.safetensors", err) != 0 ? -1 : save_keep(t, err);
 }
 
 int save_best(struct trainer *t, struct err *err) {
@@ -44,7 +73,7 @@ int save_keep(struct trainer *t, struct err *err) {
     if (keep == 0 || epoch == 0) {
         return 0;
     }
-    if (also(t, run_folder_epoch(epoch, name), err) != 0) {
+    if (also(t, t->folder.last, run_folder_epoch(epoch, name), err) != 0) {
         return -1;
     }
     if (epoch > keep) {

@@ -174,7 +174,7 @@ static int begin(struct trainer *t, struct err *err) {
     /* A rollback needs something to go back to; a process killed after save_last may have missed --keep's file. */
     int first = !t->resumed && config_choice(t->model->graph.net, "on_divergence") == 1;
     int keep = t->resumed && t->state.position == 0;
-    return trainer_load(t, err) != 0 || (first && save_last(t, err) != 0) || (keep && save_keep(t, err) != 0) ? -1 : 0;
+    return trainer_load(t, err) != 0 || (first && save_due(t, err) != 0) || (keep && save_keep(t, err) != 0) ? -1 : 0;
 }
 
 static int open_all(struct trainer *t, struct err *err) {

@@ -105,13 +105,14 @@ static struct exec step_exec(const struct trainer *t) {
     return exec;
 }
 
-static struct truth batch_truth(const struct trainer *t, const struct batch *batch) {
+static struct truth batch_truth(const struct trainer *t, const struct batch *batch, double weight) {
     return (struct truth){
         .labels = batch->targets == NULL ? batch->labels : NULL,
         .values = batch->shares != NULL ? batch->shares : batch->targets,
         .width = shape_step(t->model->plan.output->shape),
         .class_weight = t->class_weights,
         .label_smoothing = config_real(t->model->graph.net, "label_smoothing"),
+        .mean_weight = weight / ((double)batch->count * (batch->targets == NULL ? (double)t->answers : 1)),
     };
 }
 
@@ -124,7 +125,6 @@ static int update(struct trainer *t, struct exec *exec, const struct sums *sums,
         divergence_locate(t, exec, seen == NULL ? NULL : seen->input, 1);
         return 1;
     }
-    lookahead_step(&t->optimizer, t->state.step + 1);
     run_pack(&t->model->plan, exec);
     commit(t, sums, rate, step);
     return 0;
@@ -149,8 +149,8 @@ int train_step(struct trainer *t, struct step *step, struct err *err) {
         if (batch == NULL) {
             break;
         }
-        truth = batch_truth(t, batch);
         double weight = batch_weight(t, batch);
+        truth = batch_truth(t, batch, weight);
         sums.weight += weight;
         /* The weight of all passes is known at their end only: until then a whole batch is assumed. */
         exec.loss_scale = 1 / (l->parts > 1 ? whole : weight > 0 ? weight : 1);

@@ -99,7 +99,7 @@ int train_step(struct trainer *t, struct step *step, struct err *err);
 
 /* Sets t->diverged after a loss that isn't finite (backward 0), or gradients (1): runs the pass again, watched. */
 void divergence_locate(struct trainer *t, const struct exec *exec, const float *input, int backward);
-/* 1 (with t->diverged) where a weight or statistic isn't finite. */
+/* 1 (with t->diverged) where a weight, a statistic or something that the optimizer keeps of them isn't finite. */
 int divergence_in_weights(struct trainer *t);
 /* What [net] on_divergence says of divergence at (1-based) step `step`: 0 where training goes on from the last
  * checkpoint, else -1 with STATUS_DIVERGED. */
@@ -116,6 +116,11 @@ int policy_judge(struct trainer *t, const struct measure *valid);
 
 /* last.safetensors (and best, where nothing is validated). */
 int save_last(struct trainer *t, struct err *err);
+/* save_last where the steps say so, and not a clock or a signal: on_divergence=rollback goes back to these (rollback.safetensors, while the run
+ * lasts), so that it is the same run however it was stopped. */
+int save_due(struct trainer *t, struct err *err);
+/* A finished run: the names that a process killed after its last save_last didn't give. */
+int save_mend(struct trainer *t, struct err *err);
 int save_best(struct trainer *t, struct err *err);
 /* --keep N: after save_last at the end of an epoch. */
 int save_keep(struct trainer *t, struct err *err);

@@ -94,7 +94,7 @@ static void fill(struct bench *b) {
     b->values = mem_need(rows * width, sizeof *b->values);
     for (size_t i = 0; i < n; i++) b->input[i] = (float)rng_uniform(&rng) - 0.5f;
     for (size_t i = 0; i < rows && g->classes; i++) b->labels[i] = (int32_t)rng_below(&rng, (uint64_t)g->classes);
-    b->truth = g->classes ? (struct truth){.labels = b->labels} : (struct truth){.values = b->values, .width = width};
+    b->truth = g->classes ? (struct truth){.labels = b->labels, .mean_weight = 1} : (struct truth){.values = b->values, .width = width, .mean_weight = 1};
     b->exec = model_exec(&b->model, b->context->team);
     b->exec.batch = b->batch;
     b->exec.training = b->train;

@@ -6,6 +6,7 @@
 
 #include "commands/command.h"
 #include "net.h"
+#include "optimizers/optimizer.h"
 #include "views/chart.h"
 
 static const struct flag flags[] = {
@@ -32,6 +33,7 @@ static struct memory memory_of(const struct context *context, const struct model
     struct memory m;
     struct plan_options train = context_plan(context, net_mini_batch(model->graph.net), 1), infer = context_plan(context, 1, 0);
     plan_measure(&model->graph, &train, &m.train);
+    m.train += optimizer_bytes(model->graph.net, &model->graph);
     plan_measure(&model->graph, &infer, &m.infer);
     return m;
 }

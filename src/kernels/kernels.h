@@ -100,6 +100,7 @@ struct pool {
     int h, w, oh, ow, size_h, size_w, stride_h, stride_w, pad_top, pad_left;
     int count_include_pad;        /* average: divide by the window's part inside the padded input, rather than inside the input */
     int pad_bottom, pad_right;    /* for count_include_pad */
+    int sums;                     /* average: the window's sum itself */
 };
 
 /* Windows of size x size that begin where each sample's lists say: rows (samples x oh), columns (samples x ow). NCHW. */

@@ -45,9 +45,14 @@ static void plan(struct op *op, const struct target *target) {
     op->scratch_bytes = target->kernels->batchnorm_scratch(view);
 }
 
-/* A frozen batch norm keeps its running statistics, and uses them in training too. (bn_scale=0 freezes gamma alone.) */
+/* bn_scale=0 freezes gamma alone. */
+int batchnorm_is_frozen(const struct node *node) {
+    return node->slots[BETA].frozen;
+}
+
+/* A frozen batch norm keeps its running statistics. */
 static int by_batch(const struct op *op, const struct exec *exec) {
-    return exec->training && !op->node->slots[BETA].frozen;
+    return exec->training && !batchnorm_is_frozen(op->node);
 }
 
 static struct batchnorm call(const struct op *op, const struct exec *exec) {

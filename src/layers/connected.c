@@ -13,7 +13,6 @@ static const struct key keys[] = {
 
 /* own is the layer as a convolution of 1x1 maps: lanes of C,H,W and lanes of C*H*W,1,1 are one memory. */
 static int shape(struct node *node, struct err *err) {
-    (void)err;
     const struct section *s = node->section;
     struct shape in = node_input(node, 0);
     int inputs = in.c * in.h * in.w, outputs = (int)config_int(s, "output");
@@ -26,7 +25,10 @@ static int shape(struct node *node, struct err *err) {
     node->out = (struct shape){in.t, outputs, 1, 1};
     node->flops = 2.0 * in.t * inputs * outputs;
     const int weight[] = {outputs, inputs, 0}, bias[] = {outputs, 0};
-    struct init init = node_init(node, (struct init){.kind = INIT_GLOROT_UNIFORM, .a = 1});
+    struct init init = {.kind = INIT_GLOROT_UNIFORM, .a = 1};
+    if (node_init(node, &init, err) < 0) {
+        return -1;
+    }
     node_slot(node, SLOT_PARAM, "weight", init, (size_t)inputs, (size_t)outputs, weight)->decays = 1;
     if (has_bias) {
         node_slot(node, SLOT_PARAM, "bias", (struct init){.kind = INIT_ZERO}, (size_t)inputs, (size_t)outputs, bias);

@@ -73,7 +73,7 @@ static int check_whitening(const struct node *node, const struct conv *conv, str
     static const char *const with[] = {"whitening_eps", "whitening_samples"}, *const without[] = {"init", "init_dirac"};
     for (int i = 0; i < 2; i++) {
         if (!whitens && config_given(node->section, with[i])) {
-            return node_refuse(node, with[i], err, "is of no use without whitening=1");
+            return node_useless(node, with[i], err, "it is for whitening=1");
         }
         if (whitens && config_given(node->section, without[i])) {
             return node_refuse(node, without[i], err, "contradicts whitening=1, which says how the weights begin");
@@ -99,21 +99,22 @@ static int check_whitening(const struct node *node, const struct conv *conv, str
     return 0;
 }
 
-static void declare(struct node *node, const struct conv *conv) {
+static int declare(struct node *node, const struct conv *conv, struct err *err) {
     const struct section *s = node->section;
     int has_bias = config_given(s, "bias") ? config_bool(s, "bias") : !config_bool(s, "batch_normalize");
     const int weight[] = {conv->k, conv->c / conv->groups, conv->size_h, conv->size_w, 0}, bias[] = {conv->k, 0};
     size_t field = (size_t)conv->size_h * (size_t)conv->size_w;
     size_t fan_in = field * (size_t)(conv->c / conv->groups), fan_out = field * (size_t)(conv->k / conv->groups);
-    struct init init = node_init(node, (struct init){.kind = INIT_HE_NORMAL, .a = 1});
-    if (config_bool(s, "whitening")) {
-        init = (struct init){.kind = INIT_WHITENING, .a = 1};
+    struct init init = {.kind = config_bool(s, "whitening") ? INIT_WHITENING : INIT_HE_NORMAL, .a = 1};
+    if (node_init(node, &init, err) < 0) {
+        return -1;
     }
     node_slot(node, SLOT_PARAM, "weight", init, fan_in, fan_out, weight)->decays = 1;
     if (has_bias) {
         node_slot(node, SLOT_PARAM, "bias", (struct init){.kind = INIT_ZERO}, fan_in, fan_out, bias);
     }
     node->flops = 2.0 * node->out.t * conv->k * conv->oh * conv->ow * (double)fan_in;
+    return 0;
 }
 
 static int shape(struct node *node, struct err *err) {
@@ -138,8 +139,7 @@ static int shape(struct node *node, struct err *err) {
     if (check_whitening(node, conv, err) < 0) {
         return -1;
     }
-    declare(node, conv);
-    return 0;
+    return declare(node, conv, err);
 }
 
 /* ---- flip_kernel=1: own memory holds the turned weights and, in training, their gradient ---- */

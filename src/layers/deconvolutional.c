@@ -63,13 +63,16 @@ static int fit(const struct node *node, struct window *window, struct err *err) 
 }
 
 /* PyTorch's order: (in, out / groups, kh, kw), which is that of the convolution back. */
-static void declare(struct node *node, const struct conv *conv) {
+static int declare(struct node *node, const struct conv *conv, struct err *err) {
     const struct section *s = node->section;
     int has_bias = config_given(s, "bias") ? config_bool(s, "bias") : !config_bool(s, "batch_normalize");
     const int weight[] = {conv->k, conv->c / conv->groups, conv->size_h, conv->size_w, 0}, bias[] = {conv->c, 0};
     size_t field = (size_t)conv->size_h * (size_t)conv->size_w;
     size_t fan_in = field * (size_t)(conv->k / conv->groups), fan_out = field * (size_t)(conv->c / conv->groups);
-    struct init init = node_init(node, (struct init){.kind = INIT_HE_NORMAL, .a = 1});
+    struct init init = {.kind = INIT_HE_NORMAL, .a = 1};
+    if (node_init(node, &init, err) < 0) {
+        return -1;
+    }
     struct slot *slot = node_slot(node, SLOT_PARAM, "weight", init, fan_in, fan_out, weight);
     slot->decays = 1;
     slot->unit_blocks = (size_t)conv->groups;   /* PyTorch's order: inputs before outputs, group by group */
@@ -79,6 +82,7 @@ static void declare(struct node *node, const struct conv *conv) {
         node_slot(node, SLOT_PARAM, "bias", (struct init){.kind = INIT_ZERO}, fan_in, fan_out, bias);
     }
     node->flops = 2.0 * node->out.t * conv->k * conv->oh * conv->ow * (double)fan_out;
+    return 0;
 }
 
 static int shape(struct node *node, struct err *err) {
@@ -102,8 +106,7 @@ static int shape(struct node *node, struct err *err) {
         .dilation_h = h->dilation, .dilation_w = w->dilation, .groups = groups,
     };
     node->out = (struct shape){in.t, filters, h->out, w->out};
-    declare(node, conv);
-    return 0;
+    return declare(node, conv, err);
 }
 
 /* ---- running ---- */

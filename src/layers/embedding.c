@@ -17,9 +17,11 @@ static int shape(struct node *node, struct err *err) {
         return node_refuse(node, "size", err, "%d vectors of %d values are too many", size, width);
     }
     const int dims[] = {size, width, 0};
-    struct init standard = {.kind = INIT_NORMAL, .a = 0, .b = 1};
-    node_slot(node, SLOT_PARAM, "weight", config_given(s, "init") ? node_init(node, standard) : standard, (size_t)size,
-              (size_t)width, dims);
+    struct init init = {.kind = INIT_NORMAL, .a = 0, .b = 1};
+    if (node_init(node, &init, err) < 0) {
+        return -1;
+    }
+    node_slot(node, SLOT_PARAM, "weight", init, (size_t)size, (size_t)width, dims);
     return symbols_shape(node, width, err);
 }
 

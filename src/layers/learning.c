@@ -47,7 +47,7 @@ int layer_learning(const struct graph *g, const struct layer *layer, struct err 
     int result = 0;
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         if (!keys[i].heeded && asks(layer->section, keys[i].key)) {
-            result = node_refuse(&g->nodes[layer->first], keys[i].key, err, "is of no use here: %s", keys[i].why);
+            result |= node_useless(&g->nodes[layer->first], keys[i].key, err, keys[i].why);
         }
     }
     return result;

@@ -19,7 +19,7 @@ int pool_whole_map(const struct node *node, const char *const *of_windows, struc
     int result = 0;
     for (; *of_windows != NULL; of_windows++) {
         if (config_given(node->section, *of_windows)) {
-            result = node_refuse(node, *of_windows, err, "want size= with it: without one the window is the whole map");
+            result |= node_useless(node, *of_windows, err, "want size= with it: without one the window is the whole map");
         }
     }
     return result;

@@ -46,8 +46,11 @@ int recurrent_shape(struct node *node, enum cell_kind kind, int gates, struct er
     double limit = 1 / sqrt((double)own->hidden);
     struct init standard = {.kind = INIT_UNIFORM, .a = -limit, .b = limit};
     for (int i = 0; i < SLOTS * own->directions; i++) {
-        int which = i % SLOTS, is_weight = which < SLOT_BIAS_IH;
-        struct init init = is_weight && config_given(s, "init") ? node_init(node, standard) : standard;
+        int which = i % SLOTS;
+        struct init init = standard;
+        if (which < SLOT_BIAS_IH && node_init(node, &init, err) < 0) {
+            return -1;
+        }
         node_slot(node, SLOT_PARAM, names[i / SLOTS][which], init, (size_t)dims[which][1], (size_t)own->hidden,
                   dims[which]);
     }

@@ -1,5 +1,5 @@
-/* Nearest-neighbour upsampling: each value becomes a square of stride x stride. It is the mirror of average pooling over
- * squares that don't overlap: forward spreads as that one's backward does, times the square's area. */
+/* Nearest-neighbour upsampling: each value becomes a square of stride x stride. It is the mirror of pooling by
+ * sums over squares that don't overlap: forward spreads as that one's backward does. */
 #include "layers/layer.h"
 #include "layers/pool.h"
 
@@ -18,14 +18,16 @@ static int shape(struct node *node, struct err *err) {
     }
     struct pool *own = node->own = mem_need(1, sizeof *own);
     *own = (struct pool){.h = in.h * s, .w = in.w * s, .oh = in.h, .ow = in.w, .size_h = s, .size_w = s,
-                         .stride_h = s, .stride_w = s};
+                         .stride_h = s, .stride_w = s, .sums = 1};
     node->out = (struct shape){in.t, in.c, in.h * s, in.w * s};
     return 0;
 }
 
-static double factor(const struct op *op) {
-    const struct pool *own = op->node->own;
-    return config_real(op->node->section, "scale") * own->stride_h * own->stride_w;
+static void scale(const struct op *op, const struct exec *exec, void *elems, size_t count) {
+    double by = config_real(op->node->section, "scale");
+    if (by != 1) {
+        exec->kernels->scale(exec->threads, elems, count, by);
+    }
 }
 
 /* Scratch: the input's gradient, where it is to be added to another. */
@@ -39,7 +41,7 @@ static void plan(struct op *op, const struct target *target) {
 static void forward(const struct op *op, const struct exec *exec) {
     struct pool pool = pool_call(op, exec);
     exec->kernels->avgpool_back(exec->threads, &pool, op->in[0]->data, op->out->data, 0);
-    exec->kernels->scale(exec->threads, op->out->data, tensor_elems(op->out, exec), factor(op));
+    scale(op, exec, op->out->data, tensor_elems(op->out, exec));
 }
 
 static void backward(const struct op *op, const struct exec *exec) {
@@ -50,7 +52,7 @@ static void backward(const struct op *op, const struct exec *exec) {
         return;
     }
     exec->kernels->avgpool(exec->threads, &pool, op->out->grad, din);
-    exec->kernels->scale(exec->threads, din, n, factor(op));
+    scale(op, exec, din, n);
     if (op->add[0]) {
         exec->kernels->add(exec->threads, din, op->in[0]->grad, n);
     }

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "optimizers/optimizer.h"
+#include "optimizers/rules.h"
 
 static int changes(const struct value *v) {
     return v->grad != NULL || v->slot->kind == SLOT_STATE;

@@ -117,6 +117,12 @@ static int read_settings(struct optimizer *o, const struct section *net, struct 
         .decay_all = config_bool(net, "decay_all"),
         .unit = 1,
     };
+    for (int i = 0; i < 2; i++) {   /* at 1 the moments would stay at 0, and their correction divide by it */
+        const char *key = i == 0 ? "b1" : "b2";
+        if (config_real(net, key) == 1) {
+            return config_refuse(net, "net", key, err, "want a number below 1");
+        }
+    }
     return decouple(o, net, err);
 }
 
@@ -151,6 +157,38 @@ static double gradient_norm(const struct plan *plan, const struct exec *exec) {
     double scratch[SCRATCH];
     size_t n = plan->gradient_bytes / optimizer_real(plan);
     return n == 0 ? 0 : sqrt(exec->kernels->sum_squares(exec->threads, plan->gradients, n, scratch));
+}
+
+size_t optimizer_bytes(const struct section *net, const struct graph *graph) {
+    const struct optimizer_ops *ops;
+    struct err ignored = {0};   /* optimizer_make refuses */
+    size_t moved = graph->trainable, states = 0;
+    rule_find(net, &ops, &ignored);
+    err_free(&ignored);
+    for (int i = 0; i < graph->node_count; i++) {
+        for (int j = 0; j < graph->nodes[i].slot_count; j++) {
+            const struct slot *slot = &graph->nodes[i].slots[j];
+            states += slot->kind == SLOT_STATE ? slot->count : 0;
+        }
+    }
+    size_t reals = moved * ((size_t)ops->states + (config_real(net, "ema") > 0)) + (config_int(net, "lookahead") > 0 ? moved + states : 0);
+    return reals * sizeof(float);
+}
+
+const char *optimizer_overflown(const struct optimizer *o, const struct exec *exec, const struct value **of) {
+    void *const *const kept[] = {o->state[0], o->state[1], o->average, o->lookahead == NULL ? NULL : o->lookahead->slow};
+    const char *const names[] = {o->ops->state_names[0], o->ops->state_names[1], "average", "lookahead"};
+    double scratch[SCRATCH];
+    for (int k = 0; k < 4; k++) {
+        for (int i = 0; kept[k] != NULL && i < o->plan->value_count; i++) {
+            const struct value *v = &o->plan->values[i];
+            if (kept[k][i] != NULL && !isfinite(exec->kernels->sum_squares(exec->threads, kept[k][i], v->slot->count, scratch))) {
+                *of = v;
+                return names[k];
+            }
+        }
+    }
+    return NULL;
 }
 
 /* What the layer says, else what [net] does; of biases and batch norms only with decay_all. */
@@ -248,6 +286,7 @@ double optimizer_step(struct optimizer *o, const struct exec *exec, double rate,
             value_update(o, exec, i, all);
         }
     }
+    lookahead_step(o, step + 1);
     average(o, exec, step == 0);
     return norm;
 }

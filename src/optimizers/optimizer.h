@@ -40,8 +40,8 @@ int optimizer_make(struct optimizer *o, const struct section *net, struct plan *
 void optimizer_free(struct optimizer *o);
 /* What is added to the denominator: [net] eps, or where it doesn't say the rule's own. */
 double optimizer_eps(const struct section *net);
-/* One update with learning rate `rate` at (0-based) step `step`, the gradients multiplied by `scale` first. Returns
- * their norm before clipping (not finite: nothing was updated). Tensors that aren't updated in (0-based) epoch `epoch`
+/* One update with learning rate `rate` at (0-based) step `step`, the gradients multiplied by `scale` first; then what lookahead makes of
+ * it, and ema's average of that. Returns the gradients' norm before clipping (not finite: nothing was updated). Tensors that aren't updated in (0-based) epoch `epoch`
  * keep their state too. Weights have to be packed afterwards (run_pack). */
 double optimizer_step(struct optimizer *o, const struct exec *exec, double rate, double scale, uint64_t step,
                       uint64_t epoch);
@@ -49,6 +49,10 @@ double optimizer_step(struct optimizer *o, const struct exec *exec, double rate,
 void optimizer_swap(struct optimizer *o);
 /* Bytes of a real of the plan. */
 size_t optimizer_real(const struct plan *plan);
+/* Bytes that updating so many trained reals of the graph keeps beside weights and gradients: the rule's states, ema's average, lookahead's. */
+size_t optimizer_bytes(const struct section *net, const struct graph *graph);
+/* What is kept of a value beside it and isn't finite any more ("exp_avg_sq"), with the value in *of; NULL where all is. */
+const char *optimizer_overflown(const struct optimizer *o, const struct exec *exec, const struct value **of);
 
 /* ---- lookahead.c: the slow average of all weights and running statistics (Zhang et al., "Lookahead Optimizer: k steps
  * forward, 1 step back", 2019; with a share that grows: Jordan, "94% on CIFAR-10 in 3.29 Seconds", 2024) ---- */
@@ -62,9 +66,6 @@ struct lookahead {
  * (o->lookahead stays NULL); -1 with a refusal, or where memory can't be had. */
 int lookahead_check(const struct section *net, uint64_t total_steps, struct err *err);
 int lookahead_make(struct optimizer *o, const struct section *net, uint64_t total_steps, struct err *err);
-/* After the update that makes `steps` of them: every `every` steps average = keep * average + (1 - keep) * weights, and
- * the weights become it; after the last step they become it as it is, unless there were too few for one such move. */
-void lookahead_step(const struct optimizer *o, uint64_t steps);
 void lookahead_free(struct optimizer *o);
 
 /* Learning rate as a pure function of the (0-based) step, warm-up included; plateau's factor is state of the trainer.

@@ -9,7 +9,7 @@
  *     random      rate * U ^ power, U uniform                     darknet
  *     sgdr        cosine in cycles, each longer than the last     AlexeyAB; Loshchilov, Hutter, "SGDR", 2017
  *     cosine      from rate to learning_rate_min                  PyTorch's CosineAnnealingLR with T_max = T
- *     onecycle    up to the peak and down                         OneCycleLR; Smith, Topin, "Super-Convergence", 2018
+ *     onecycle    up to the peak and down, from and to learning_rate_min at least   OneCycleLR; Smith, Topin, "Super-Convergence", 2018
  *     triangle    straight up from rate * start_factor to rate at floor(peak * T), straight down towards rate * end_factor
  *                 at T
  *     plateau     rate; the trainer multiplies its own factor
@@ -52,7 +52,7 @@ static double rate_onecycle(const struct schedule *s, double t) {
     double high = s->rate, low = fmax(s->rate * s->end, s->least);
     t = fmin(t, last);
     if (t <= top) {
-        return mix(s, s->rate * s->start, high, top > 0 ? t / top : 1);
+        return mix(s, fmax(s->rate * s->start, s->least), high, top > 0 ? t / top : 1);
     }
     return mix(s, high, low, last > top ? (t - top) / (last - top) : 1);
 }

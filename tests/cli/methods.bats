@@ -188,3 +188,81 @@ picture() {
     same_metrics whole/metrics.jsonl more/metrics.jsonl whole more
     [ "$(jq -c 'select(.event == "epoch")' whole/metrics.jsonl | wc -l)" = 4 ]
 }
+
+# A network of one layer for tables: class a where the first number is the larger one.
+rows() {
+    printf '%s\n' x,y,class '1,2,b' '3,1,a' '0,5,b' '7,2,a' '4,9,b' '6,6,a' '2,8,b' '9,3,a' '5,7,b' >rows.csv
+    printf '%s\n' '[net]' inputs=2 momentum=0 decay=0 log_steps=1 "$@" '[data]' source=csv path=rows.csv '[connected]' name=h output=4 activation=tanh \
+        '[connected]' output=2 '[softmax]' >rows.cfg
+}
+
+# The answers of RUN's model to the table, as a file.
+answers() {
+    printf 'x,y\n1,2\n8,3\n' >ask.csv
+    dlcli predict ask.csv -m "$1/last.safetensors" --json >"$1.json"
+}
+
+@test "ema averages the weights that lookahead leaves" {
+    rows batch=8 learning_rate=0.1 max_batches=7 lookahead=2 lookahead_keep=0.9
+    dlcli train rows.cfg -q -o plain
+    dlcli train rows.cfg -q -o averaged --set net.ema=1e-12   # an average of the newest weights alone
+    answers plain
+    answers averaged
+    cmp plain.json averaged.json
+}
+
+@test "sparsity's share of the loss is the same whatever the classes weigh" {
+    rows batch=8 learning_rate=0.1 max_batches=1
+    for weights in 1,1 10,10; do
+        dlcli train rows.cfg -q -o "w$weights" --set h.sparsity=0.5 --set net.class_weights=$weights --json | jq 'select(.event == "epoch" or .event == "step") | .loss // .train_loss' >"$weights"
+        answers "w$weights"
+    done
+    cmp 1,1 10,10
+    cmp w1,1.json w10,10.json
+}
+
+@test "what the optimizer keeps diverges too, before a checkpoint that can't be read" {
+    printf 'x,y\n1e12,3e12\n-2e12,1e12\n3e12,-1e12\n1e12,2e12\n' >huge.csv
+    printf '%s\n' '[net]' inputs=1 batch=4 epochs=3 optimizer=adam '[data]' source=csv path=huge.csv '[connected]' output=1 activation=linear '[cost]' type=mse >huge.cfg
+    run -4 --separate-stderr dlcli train huge.cfg -q -o run
+    says "the optimizer's exp_avg_sq of weight of layer \"connected1\""
+    [ ! -e run/last.safetensors ]
+}
+
+@test "a batch norm learns nothing from a single value" {
+    rows batch=8 learning_rate=0
+    sed -i 's/^name=h/&\nbatch_normalize=1/' rows.cfg
+    dlcli train rows.cfg -q -o first --max-batches 1    # a whole batch of eight
+    dlcli train rows.cfg -q -o both --max-batches 2     # and the ninth sample
+    answers first
+    answers both
+    cmp first.json both.json
+    run -2 --separate-stderr dlcli check rows.cfg --set net.subdivisions=8 --set net.epochs=1
+    says 'wants more than one value a channel'
+    run -0 dlcli check rows.cfg --set net.subdivisions=8 --set net.epochs=1 --set h.freeze=1
+}
+
+@test "onecycle: learning_rate_min is the floor of both slopes" {
+    rows epochs=3 batch=2 policy=onecycle learning_rate=0.1 learning_rate_min=0.05
+    dlcli train rows.cfg -q -o run
+    [ "$(jq -s 'map(select(.event == "step") | .learning_rate) | min == 0.05 and .[0] == 0.05' run/metrics.jsonl)" = true ]
+}
+
+@test "upsample copies, in bf16 too" {
+    printf '%s\n' '[net]' width=5 height=5 channels=3 '[upsample]' stride=3 >up.cfg
+    dlcli predict "$PICTURES/ship.png" -m up.cfg --precision bf16 --output up.npy
+    dlcli predict "$PICTURES/ship.png" -m up.cfg --precision fp32 --set upsample1.stride=1 --output one.npy
+    dlcli predict "$PICTURES/ship.png" -m up.cfg --precision bf16 --set upsample1.stride=1 --output rounded.npy
+    run -1 cmp -s one.npy rounded.npy
+    # every value of the small map nine times
+    values() { tail -c "+$((129))" "$1" | od -An -v -tx4 -w4 | sort | uniq -c | awk '{ print $1 / n, $2 }' "n=$2"; }
+    values rounded.npy 1 >small
+    values up.npy 9 >large
+    cmp small large
+}
+
+@test "summary counts what the optimizer keeps" {
+    train_bytes() { dlcli summary "$ROOT/cfg/lenet.cfg" --json "$@" | jq .memory.train_bytes; }
+    sgd=$(train_bytes) adam=$(train_bytes --set net.optimizer=adam --set net.momentum=0.9) ema=$(train_bytes --set net.ema=0.9) ahead=$(train_bytes --set net.lookahead=5)
+    [ $((adam - sgd)) = $((4 * 62006)) ] && [ $((ema - sgd)) = $((4 * 62006)) ] && [ $((ahead - sgd)) = $((4 * 62006)) ]
+}

@@ -85,11 +85,11 @@ table() {
     says 'sparsity: the penalty is of a layer before the loss'
     printf '%s\n' '[net]' width=8 height=8 channels=1 batch=4 '[avgpool]' ceil=1 '[connected]' output=2 '[softmax]' >pool.cfg
     run -2 --separate-stderr dlcli summary pool.cfg
-    says 'ceil: want size= with it'
+    says 'ceil: is of no use here: want size= with it'
     for set in ceil=1 padding=1 pad_each=1; do
         printf '%s\n' '[net]' width=8 height=8 channels=1 batch=4 '[maxpool]' "$set" '[connected]' output=2 '[softmax]' >max.cfg
         run -2 --separate-stderr dlcli summary max.cfg
-        says "${set%=*}: want size= with it"
+        says "${set%=*}: is of no use here: want size= with it"
     done
 }
 
@@ -104,8 +104,31 @@ table() {
     run -0 dlcli check "$SMALL" --set maxpool1.learning_rate=1 --set maxpool1.decay=0   # as it is anyway
 }
 
+@test "keys of init= that its kind doesn't read" {
+    refused 'init_std: is of no use here: it is for init=normal' "$SMALL" --set conv1.init_std=0.02
+    refused 'init_min: is of no use here: it is for init=uniform' "$SMALL" --set conv1.init=normal --set conv1.init_min=-3
+    refused 'init_gain: is of no use here' "$SMALL" --set conv1.init=uniform --set conv1.init_gain=2
+    printf '%s\n' '[net]' inputs=3 time_steps=2 batch=2 '[lstm]' name=cells output=4 sequence=last '[connected]' output=2 '[softmax]' >cells.cfg
+    run -2 --separate-stderr dlcli check cells.cfg --set cells.init_gain=0.001
+    says 'init_gain: is of no use here'
+    run -0 dlcli check cells.cfg --set cells.init=pytorch --set cells.init_gain=0.001
+}
+
+@test "moments that never move" {
+    for key in b1 b2; do refused "net.$key: want a number below 1" "$SMALL" --set net.optimizer=adam --set net.$key=1; done
+}
+
+@test "a validation text of more streams than a pass of the training text has" {
+    printf 'abcabcabcabcabcabcabcabcabcabcabcabcabc\n' >letters.txt
+    for _ in {1..20}; do cat letters.txt; done >valid.txt
+    printf '%s\n' '[net]' inputs=1 time_steps=8 batch=16 epochs=2 '[data]' source=text path=letters.txt valid=valid.txt '[onehot]' size=4 '[rnn]' output=4 \
+        '[connected]' output=4 '[softmax]' >text.cfg
+    refused 'net.batch: the training text has windows for 4 streams only, but the validation would be read in 16' text.cfg --set net.batch=16
+    run -0 dlcli train text.cfg -q -o run --set net.batch=4
+}
+
 @test "whitening says how weights begin, and its other keys are for it alone" {
-    refused 'whitening_eps: is of no use without whitening=1' "$SMALL" --set conv1.whitening_eps=0.1
+    refused 'whitening_eps: is of no use here: it is for whitening=1' "$SMALL" --set conv1.whitening_eps=0.1
     refused 'init: contradicts whitening=1' "$ROOT/cfg/airbench94.cfg" --set "data.path=$SAMPLE" --set whiten.init=he
 }
 

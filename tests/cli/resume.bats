@@ -50,6 +50,19 @@ stopped_after() {
     is_whole
 }
 
+@test "a finished run gets the names that a killed process didn't give" {
+    dlcli train "$SMALL" -q -o run --epochs 2 --set data.valid=0
+    cp -r run before
+    rm run/best.safetensors
+    dlcli train "$SMALL" -q -o run --epochs 2 --set data.valid=0 --resume
+    diff -r before run
+    dlcli train "$SMALL" -q -o older --epochs 1 --set data.valid=0
+    rm run/best.safetensors
+    cp older/best.safetensors run
+    dlcli train "$SMALL" -q -o run --epochs 2 --set data.valid=0 --resume
+    diff -r before run
+}
+
 @test "what a killed process left lying about does no harm" {
     stopped_after KILL 300
     head -c 1000 /dev/urandom >run/.last.safetensors.part-0

@@ -78,7 +78,7 @@ static void compare(const char *network, const char *text, const struct plan_opt
         labels[i] = (int32_t)given->data[i];
         counted += labels[i] >= 0;
     }
-    net.truth = (struct truth){.labels = labels};
+    net.truth = (struct truth){.labels = labels, .mean_weight = 1};
     net.exec.loss_scale = 1 / (double)counted;
     run_pack(&net.plan, &net.exec);
     run_forward(&net.plan, &net.exec, find(network, "x")->data);

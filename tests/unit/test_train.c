@@ -388,6 +388,26 @@ static void a_rollback_saves_the_run(void **state) {
     err_free(&r.err);
 }
 
+/* It goes back to what the steps said to keep, not to where somebody stopped it. */
+static void a_rollback_is_the_same_run_however_it_was_stopped(void **state) {
+    (void)state;
+    clean();
+    put_config("net.cfg", "", "", plain_layers);
+    const char *const sets[] = {"net.momentum=0", "net.policy=constant", "net.on_divergence=rollback", "net.rollback_tries=9", "net.learning_rate=1e6",
+                                "net.decay=100", "net.checkpoint_steps=0"};
+    const struct { struct train_options options; int stop, status; } parts[] = {
+        {{.run = "run", .max_batches = 6}, 0, 0}, {{.run = "run2", .max_batches = 6}, 2, STATUS_INTERRUPTED}, {{.run = "run2", .max_batches = 6, .resume = 1}, 0, 0},
+    };
+    for (int i = 0; i < 3; i++) {
+        struct spy spy = {.at = parts[i].stop};
+        struct result r = train_with(parts[i].options, &spy, sets, 7);
+        assert_int_equal(r.status, parts[i].status);
+        assert_int_equal(file_exists("run2/rollback.safetensors"), parts[i].stop > 0);
+        err_free(&r.err);
+    }
+    assert_int_equal(system("cmp run/last.safetensors run2/last.safetensors"), 0);
+}
+
 static void patience_ends_early(void **state) {
     (void)state;
     clean();
@@ -583,6 +603,7 @@ int main(void) {
         cmocka_unit_test(force_starts_afresh),             cmocka_unit_test(one_process_writes_a_run),
         cmocka_unit_test(refusals_come_before_work),       cmocka_unit_test(parts_equal_the_batch),
         cmocka_unit_test(a_rate_that_is_too_large_diverges), cmocka_unit_test(a_rollback_saves_the_run),
+        cmocka_unit_test(a_rollback_is_the_same_run_however_it_was_stopped),
         cmocka_unit_test(frozen_layers_stay),
         cmocka_unit_test(patience_ends_early),             cmocka_unit_test(plateau_lowers_the_rate),
         cmocka_unit_test(without_validation_best_is_last), cmocka_unit_test(weights_start_a_run),

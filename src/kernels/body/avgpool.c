@@ -5,6 +5,9 @@ struct job { const struct pool *p; const elem *x, *dy; elem *y, *dx; int add; };
 
 /* What a window's sum is divided by: as PyTorch counts, the padding (but not what lies beyond it) counts where it is asked for. */
 static real divisor(const struct pool *p, int oh, int ow, const struct window *w) {
+    if (p->sums) {
+        return 1;
+    }
     if (!p->count_include_pad) {
         return (real)((w->bottom - w->top) * (w->right - w->left));
     }

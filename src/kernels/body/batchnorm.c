@@ -132,8 +132,10 @@ void K(batchnorm_train)(struct threads *t, const struct batchnorm *b, const void
         mean[c] = k.shift[c] = (real)m[c].mean;
         inv_std[c] = (real)(1 / sqrt(m[c].m2 / m[c].n + b->eps));
         k.a[c] = (real)(gamma_of(b, c) * (double)inv_std[c]);      /* the very a that backward will have, so that a relu's gate is the same */
-        move(b->running_mean, c, b->momentum, m[c].mean);
-        move(b->running_var, c, b->momentum, m[c].m2 / (m[c].n > 1 ? m[c].n - 1 : 1));
+        if (m[c].n > 1) {   /* a single value (of a last batch, say) has no variance to learn from */
+            move(b->running_mean, c, b->momentum, m[c].mean);
+            move(b->running_var, c, b->momentum, m[c].m2 / (m[c].n - 1));
+        }
     }
     normalize(t, b, k, x, y);
 }
