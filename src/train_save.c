@@ -37,13 +37,15 @@ int save_last(struct trainer *t, struct err *err) {
 
 /* rollback first: a process killed between the two resumes before it, and comes by here again. */
 int save_due(struct trainer *t, struct err *err) {
-    int rolls_back = config_choice(t->model->graph.net, "on_divergence") == 1;
-    if (t->state.finished) {
-        unlink(t->folder.rollback);
-    } else if (rolls_back && (events_sync(&t->events, err) != 0 || write_to(t, t->folder.rollback, &t->optimizer, err) != 0)) {
+    int rolls_back = config_choice(t->model->graph.net, "on_divergence") == 1 && !t->state.finished;
+    if (rolls_back && (events_sync(&t->events, err) != 0 || write_to(t, t->folder.rollback, &t->optimizer, err) != 0)) {
         return -1;
     }
-    return save_last(t, err);
+    int result = save_last(t, err);
+    if (t->state.finished && result == 0) {
+        unlink(t->folder.rollback);
+    }
+    return result;
 }
 
 /* The steps that the checkpoint at `path` holds, or -1. */
