@@ -71,6 +71,12 @@ static int take_masks(const struct image_file *file, struct bmp *b, uint32_t com
     return 0;
 }
 
+/* Where the pixels begin: behind the headers, and behind the masks that stand there. A header of more than 40 bytes holds them itself. */
+static size_t headers_end(const struct image_file *file, uint32_t compression) {
+    size_t header = image_le32(file->bytes + FILE_HEADER), end = FILE_HEADER + header;
+    return header == NEW_HEADER && compression != 0 ? end + 12 : end;
+}
+
 /* The palette lies between the headers and the pixels, which begin at `rows`. */
 static void take_palette(const struct image_file *file, struct bmp *b, size_t rows) {
     uint32_t header = image_le32(file->bytes + FILE_HEADER);
@@ -122,6 +128,9 @@ int image_bmp_read(struct image_file *file, struct image *out) {
         return -1;
     }
     size_t rows = image_le32(file->bytes + 10);
+    if (rows < headers_end(file, compression)) {
+        return image_refuse(file, "corrupt BMP: the pixels begin at byte %zu, within the headers", rows);
+    }
     b.stride = (width * (size_t)b.bits + 31) / 32 * 4;
     if (rows > file->size || b.stride * height > file->size - rows) {
         return cut_off(file);

@@ -68,6 +68,18 @@ static int take_palette(struct tga *t) {
     return 0;
 }
 
+/* Can the rest of the file hold so many pixels? A packet has up to 128. */
+static int check_rows(const struct tga *t, size_t pixels) {
+    size_t left = t->file->size - t->at;
+    if (!t->packed && pixels * t->pixel > left) {
+        return cut_off(t);
+    }
+    if (t->packed && (pixels + 127) / 128 * (1 + t->pixel) > left) {
+        return image_refuse(t->file, "%zu bytes of packets can't hold %zu pixels", left, pixels);
+    }
+    return 0;
+}
+
 static void put_pixel(const struct tga *t, const unsigned char *at, uint8_t *to) {
     if (t->kind == GREY) {
         *to = *at;
@@ -138,6 +150,9 @@ int image_tga_read(struct image_file *file, struct image *out) {
         return -1;
     }
     size_t width = image_le16(bytes + 12), height = image_le16(bytes + 14), channels = t.kind == GREY ? 1 : 3;
+    if (image_check_size(file, width, height) != 0 || check_rows(&t, width * height) != 0) {
+        return -1;
+    }
     if (image_make(file, width, height, (int)channels, out) != 0) {
         return -1;
     }

@@ -19,6 +19,7 @@ struct zip {
     const unsigned char *bytes;
     size_t size;
     uint64_t at, entries;                 /* of the central directory: the next entry, and how many are left */
+    uint64_t unclaimed;                   /* bytes of the file that no member has had yet */
     struct err *err;
 };
 
@@ -107,7 +108,7 @@ static int take_extra64(const struct zip *z, const unsigned char *extra, size_t 
 }
 
 /* The local header repeats the name and has extras of its own; the data follow. */
-static int find_data(const struct zip *z, struct member *m) {
+static int find_data(struct zip *z, struct member *m) {
     if (!is_record(z, m->local, LOCAL, 3, 4)) {
         return broken(z, "a member that is not there");
     }
@@ -117,6 +118,11 @@ static int find_data(const struct zip *z, struct member *m) {
         return broken(z, "a member beyond the end");
     }
     m->data = local + LOCAL + skip;
+    uint64_t whole = LOCAL + skip + m->packed;
+    if (whole > z->unclaimed) {   /* a thousand entries of the same bytes would unpack to a thousand times what a file can hold */
+        return broken(z, "members that overlap");
+    }
+    z->unclaimed -= whole;
     return 0;
 }
 
@@ -240,7 +246,7 @@ static int member_array(const struct zip *z, const struct member *m, const char 
 }
 
 int npz_parse(const char *path, const unsigned char *bytes, size_t size, npz_each *each, void *arg, struct err *err) {
-    struct zip z = {.path = path, .bytes = bytes, .size = size, .err = err};
+    struct zip z = {.path = path, .bytes = bytes, .size = size, .unclaimed = size, .err = err};
     int result = find_directory(&z);
     while (result == 0 && z.entries > 0) {
         struct member m;

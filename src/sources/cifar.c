@@ -83,6 +83,21 @@ static int open_file(struct source *source, const char *name, struct err *err) {
     return result == 1 ? nothing_found(source, name, err) : result;
 }
 
+/* Part `i` isn't there: it was the last where the folder has no later one either. */
+static int no_later_part(const struct source *source, int i, struct err *err) {
+    int result = 0;
+    for (int later = i + 1; later <= MOST_FILES && result == 0; later++) {
+        char *plain = mem_format("%s/data_batch_%d.bin", source->path, later), *packed = mem_format("%s.gz", plain);
+        if (file_exists(plain) || file_exists(packed)) {
+            result = err_add(err, STATUS_REFUSED, "%s: holds data_batch_%d.bin, but no data_batch_%d.bin (nor .gz): scripts/get-data %s gets the data set",
+                             source->path, later, i, source->ops->name);
+        }
+        free(plain);
+        free(packed);
+    }
+    return result;
+}
+
 static int cifar10_open(struct source *source, enum split split, struct err *err) {
     if (open_with(source, 1, 10, "batches.meta.txt", err) != 0) {
         return -1;
@@ -95,7 +110,7 @@ static int cifar10_open(struct source *source, enum split split, struct err *err
         snprintf(name, sizeof name, "data_batch_%d.bin", i);
         int result = read_part(source, name, err);
         if (result != 0) {
-            return result == 1 && i == 1 ? nothing_found(source, name, err) : result == 1 ? 0 : -1;
+            return result < 0 ? -1 : i == 1 ? nothing_found(source, name, err) : no_later_part(source, i, err);
         }
     }
     return 0;

@@ -7,6 +7,7 @@
 #include "base/number.h"
 #include "base/mem.h"
 #include "sources/csv.h"
+#include "sources/parts.h"
 
 enum { MOST_COLUMNS = 1 << 20 };
 static const size_t MOST_BYTES = (size_t)4 << 30;
@@ -136,8 +137,9 @@ static int read_row(struct walk *w) {
 }
 
 static int read_rows(struct walk *w) {
+    const char *blanks = w->delimiter == '\t' ? " \r" : " \t\r";   /* a line of tabs alone is a row of empty cells there */
     while (*w->at != '\0') {
-        char *end = w->at + strspn(w->at, " \t\r");
+        char *end = w->at + strspn(w->at, blanks);
         if (*end == '\n' || *end == '\0') {
             w->at = end + (*end == '\n');
             w->line++;
@@ -172,15 +174,16 @@ static int take_header(struct csv *csv, struct err *err) {
     csv->rows--;
     memmove(csv->cells, csv->cells + csv->columns, csv->rows * csv->columns * sizeof *csv->cells);
     memmove(csv->lines, csv->lines + 1, csv->rows * sizeof *csv->lines);
-    for (size_t i = 0; i < csv->columns; i++) {
-        for (size_t j = 0; j < i; j++) {
-            if (strcmp(csv->names[i], csv->names[j]) == 0) {
-                return err_add(err, STATUS_REFUSED, "%s: columns %zu and %zu are both called \"%s\"", csv->path, j, i,
-                               csv->names[i]);
-            }
+    struct name_index index = name_index_make(csv->names, (int)csv->columns);
+    int bad = 0;
+    for (int i = 1; i < index.count && bad == 0; i++) {
+        int one = index.order[i - 1], other = index.order[i];
+        if (strcmp(csv->names[one], csv->names[other]) == 0) {
+            bad = err_add(err, STATUS_REFUSED, "%s: columns %d and %d are both called \"%s\"", csv->path, one, other, csv->names[one]);
         }
     }
-    return 0;
+    name_index_free(&index);
+    return bad;
 }
 
 int csv_read(struct csv *csv, const char *path, const struct section *data, struct err *err) {

@@ -286,7 +286,29 @@ static void test_sizes(void **state) {
     check_refused((const unsigned char *)"P5 30000 30000 255\n", 19, "too many");
     check_refused((const unsigned char *)"P5 3000 3000 255\n", 17, "can't hold");
     check_refused((const unsigned char *)"P5 99999999999999999999 1 255\n", 30, "65535");
+    memset(bytes, 0, 2000);
+    memcpy(bytes, "\0\0\x0b\0\0\0\0\0\0\0\0\0\0\x04\0\x04\x08", 17);   /* a grey TGA of 1024 x 1024 in packets: 128 pixels in two bytes */
+    check_refused(bytes, 2000, "1982 bytes of packets can't hold 1048576 pixels");
     free(bytes);
+}
+
+/* Rows that begin within the headers, or in the masks behind them. */
+static void test_bmp_offsets(void **state) {
+    static const struct { const char *name; unsigned char least; } files[] = {{"rgb.bmp", 54}, {"palette.bmp", 54}, {"masks.bmp", 66}};
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        const struct fixture *f = find(state, files[i].name);
+        unsigned char *bytes = mem_need(f->size, 1);
+        memcpy(bytes, f->bytes, f->size);
+        bytes[11] = 0;
+        for (int rows = 0; rows < files[i].least; rows++) {
+            bytes[10] = (unsigned char)rows;
+            check_refused(bytes, f->size, "within the headers");
+        }
+        bytes[10] = files[i].least;
+        struct image image = decode(bytes, f->size, 3);
+        image_free(&image);
+        free(bytes);
+    }
 }
 
 /* What stb would decode to grey below the cut: data that end early, with an end marker put behind them. */
@@ -505,7 +527,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pixels_are_pils), cmocka_unit_test(test_grey), cmocka_unit_test(test_orientations),
         cmocka_unit_test(test_cut_off), cmocka_unit_test(test_altered), cmocka_unit_test(test_no_picture),
-        cmocka_unit_test(test_sizes), cmocka_unit_test(test_half_jpegs), cmocka_unit_test(test_inks), cmocka_unit_test(test_hostile_huffman),
+        cmocka_unit_test(test_sizes), cmocka_unit_test(test_bmp_offsets), cmocka_unit_test(test_half_jpegs), cmocka_unit_test(test_inks), cmocka_unit_test(test_hostile_huffman),
         cmocka_unit_test(test_hostile_png), cmocka_unit_test(test_resize), cmocka_unit_test(test_resize_keeps_white),
         cmocka_unit_test(test_resize_channels), cmocka_unit_test(test_crop), cmocka_unit_test(test_write_png),
         cmocka_unit_test(test_threads),

@@ -516,6 +516,30 @@ static void test_lying_archives(void **state) {
     check_lie((struct entry){.local = 1 << 20}, "not there");
 }
 
+/* Many entries of the same bytes: each would be unpacked. */
+static void test_overlapping_members(void **state) {
+    struct zip z = {0};
+    struct text content = vector(1000), packed = pack(&content, 8);
+    struct entry e = entry_make(&z, &content, &packed, 8);
+    struct seen s = {0};
+    struct err err = {0};
+    (void)state;
+    zip_add_entry(&z, "x.npy", &packed, e);
+    struct text one = {0};
+    text_add_n(&one, z.directory.text, z.directory.length);
+    for (z.entries = 1; z.entries < 10; z.entries++) {
+        text_add_n(&z.directory, one.text, one.length);
+    }
+    struct text t = zip_end(&z, 0, "");
+    assert_int_equal(zip_parse(&t, &s, &err), -1);
+    check_sentence(&err, "overlap");
+    text_free(&t);
+    text_free(&s.names);
+    text_free(&one);
+    text_free(&content);
+    text_free(&packed);
+}
+
 /* Cut anywhere, and every byte altered: a sentence, or arrays as they were (names and unread fields may differ). */
 static void test_damaged_archives(void **state) {
     struct text t = sample(0, ""), wide = sample(1, "");
@@ -574,7 +598,7 @@ int main(void) {
         cmocka_unit_test(test_scalar_and_empty), cmocka_unit_test(test_hostile_headers), cmocka_unit_test(test_cut_off),
         cmocka_unit_test(test_write), cmocka_unit_test(test_numpys_bytes), cmocka_unit_test(test_archive),
         cmocka_unit_test(test_archive_stops), cmocka_unit_test(test_empty_archive),
-        cmocka_unit_test(test_lying_archives), cmocka_unit_test(test_damaged_archives),
+        cmocka_unit_test(test_lying_archives), cmocka_unit_test(test_overlapping_members), cmocka_unit_test(test_damaged_archives),
         cmocka_unit_test(test_read_archive),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -97,6 +97,9 @@ static void cifar10_refusals(void **state) {
     put_text("none/x", "");
     refuses("", "source=cifar10\npath=none", colour_32, 10, TRAIN, "scripts/get-data cifar10");
     refuses("", "source=cifar10\npath=label/data_batch_1.bin", colour_32, 10, TRAIN, "want the folder");
+    make_cifar10("hole");
+    put_records("hole/data_batch_4.bin", CIFAR10, 3, 0);
+    refuses("", "source=cifar10\npath=hole", colour_32, 10, TRAIN, "hole: holds data_batch_4.bin, but no data_batch_3.bin");
     put_text("names/batches.meta.txt", "one\ntwo\n");
     refuses("", "source=cifar10\npath=names", colour_32, 10, TRAIN, "want 10 class names, found 2");
     put_text("noname/batches.meta.txt", "\n \r\n");

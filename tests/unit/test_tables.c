@@ -1,4 +1,6 @@
 /* Tables of numbers (csv) and texts with labels or tags (tsv): what they become, and every kind of line that is refused. */
+#include <time.h>
+
 #include "data_fixture.h"
 #include "graph.h"
 #include "kernels/kernels.h"
@@ -66,6 +68,8 @@ static void csv_refusals(void **state) {
         {"a,b,y\n1,\"2,3\n", "", "t.csv:2: "},
         {"a,b,y\n1,2,3\n", "target=q\n", "q"},
         {"a,b,y\n1,2,3\n", "target=3\n", "3"},
+        {"b,a,y,a\n1,2,3,4\n", "", "t.csv: columns 1 and 3 are both called \"a\""},
+        {"a\tb\ty\n1\t2\t3\n\t\t\n", "delimiter=tab\n", "t.csv:3: column 0 (a): the value is missing"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct bench b;
@@ -75,6 +79,24 @@ static void csv_refusals(void **state) {
         assert_int_equal(b.err.status, STATUS_REFUSED);
         bench_free(&b);
     }
+}
+
+/* A header of very many columns: its names are compared in no more than a moment. */
+static void csv_wide_header(void **state) {
+    (void)state;
+    enum { COLUMNS = 200000 };
+    struct bench b;
+    struct text header = {0};
+    for (int i = 0; i < COLUMNS; i++) {
+        text_add(&header, "%sc%d", i > 0 ? "," : "", i);
+    }
+    csv_open(&b, header.text, "", COLUMNS - 1, 0);
+    clock_t began = clock();
+    assert_int_equal(bench_open(&b, TRAIN, NULL), -1);
+    assert_true(says(&b.err, "holds no rows of data"));
+    assert_true((double)(clock() - began) / CLOCKS_PER_SEC < 5);
+    text_free(&header);
+    bench_free(&b);
 }
 
 /* ---- tsv ---- */
@@ -195,7 +217,7 @@ static void tsv_test_alone(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(csv_regression), cmocka_unit_test(csv_columns_by_name), cmocka_unit_test(csv_classes),
-        cmocka_unit_test(csv_refusals),   cmocka_unit_test(labelled),            cmocka_unit_test(tagged),
+        cmocka_unit_test(csv_refusals), cmocka_unit_test(csv_wide_header), cmocka_unit_test(labelled),            cmocka_unit_test(tagged),
         cmocka_unit_test(tsv_refusals),   cmocka_unit_test(tsv_test_alone),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
