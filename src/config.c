@@ -232,6 +232,41 @@ void config_drop(struct section *section, const char *key) {
     }
 }
 
+static int section_keeps(const struct section *section, struct section *again, struct err *err) {
+    struct err found = {0};
+    if (section->count != again->count) {
+        return config_refuse(section, section->name, NULL, err, "has other keys once it is written into a config");
+    }
+    for (size_t i = 0; i < section->count; i++) {
+        const struct entry *a = &section->entries[i], *b = &again->entries[i];
+        if (strcmp(a->key, b->key) != 0 || strcmp(a->value, b->value) != 0) {
+            config_refuse(section, section->name, a->key, &found, "the value can't be written into a config so that it is read as the same");
+        }
+    }
+    if (section->tables != NULL) {
+        config_check(again, section->name, section->tables, &found);
+    }
+    if (found.count == 0) {   /* warnings were said when the config was read */
+        err_free(&found);
+    }
+    return err_move(err, &found);
+}
+
+int config_keeps(const struct config *config, struct err *err) {
+    struct config again;
+    char *text = config_to_ini(config);
+    int bad = config_parse(&again, "the completed config", text, strlen(text), err) != 0;
+    if (!bad && again.count != config->count) {
+        bad = err_add(err, STATUS_REFUSED, "%s: has other sections once it is written into a config", config->path);
+    }
+    for (size_t i = 0; !bad && i < config->count; i++) {
+        bad = section_keeps(&config->sections[i], &again.sections[i], err) != 0;
+    }
+    config_free(&again);
+    free(text);
+    return bad ? -1 : 0;
+}
+
 int config_override(struct section *section, const char *said_of, const char *key, const char *value, struct err *err) {
     struct section probe = {.name = (char *)said_of, .file = config_line_file};
     size_t key_length = strlen(key), value_length = strlen(value);

@@ -41,7 +41,7 @@ struct section {
 /* stored: it came with its tensors (a checkpoint's), so that files of starting values are not needed again. */
 struct config { char *path; struct section *sections; size_t count, room; int stored; };
 
-enum { CONFIG_MOST_BYTES = 16 << 20, CONFIG_MOST_SECTIONS = 20000 };
+enum { CONFIG_MOST_BYTES = 16 << 20, CONFIG_MOST_SECTIONS = 20000, CONFIG_MOST_ITEMS = 10000 /* of a list */ };
 
 /* Reads `path` ("-": stdin). JSON if the first non-space byte is '{', else INI. All errors that can be told apart are added
  * (STATUS_REFUSED); on -1 the tree holds what could be read, so that the caller may look for more. config_free it either way.
@@ -66,6 +66,13 @@ int config_set(struct config *config, const char *assignment, config_type *type,
 void config_put(struct section *section, const char *key, const char *value);
 /* The key stands at its default from here on. */
 void config_drop(struct section *section, const char *key);
+
+/* Is the tree that the text of this one gives the same, and as sound? -1 with a sentence where values were put into it that no line can hold, or too
+ * many of them. Only after config_check. */
+int config_keeps(const struct config *config, struct err *err);
+
+/* What keeps these bytes from being a line of text ("a control character", "bytes that are not UTF-8"), or NULL. */
+const char *config_trouble(const char *text, size_t length);
 
 /* The text of the tree; parsing it gives the same tree. INI comments are not kept. In JSON, values of checked keys become numbers, lists and booleans by their
  * key's type (texts otherwise, or numbers where the text is one, as in mean=0.5,0.5); reading either form gives the same values. malloc'ed. */

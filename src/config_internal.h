@@ -8,7 +8,6 @@
 
 enum {
     CONFIG_MOST_ENTRIES = 256, /* keys of one section: keeps the search for twins short, whatever the file holds */
-    CONFIG_MOST_ITEMS = 10000, /* items of a list */
     CONFIG_MOST_ERRORS = 1000, /* after so many a file is no config, and reading on helps nobody */
     CONFIG_MOST_NAME = 200,    /* bytes of a key or a section's name */
     CONFIG_SHOWN = 88,         /* bytes of a buffer for config_shown */
@@ -43,8 +42,6 @@ int config_parse_json(struct config *config, const char *text, size_t length, st
 void config_trim(const char **text, size_t *length);
 /* Where a comment begins in a line ('#' or ';' at its start or after a space), at `from` or later, or length. */
 size_t config_comment(const char *line, size_t from, size_t length);
-/* What keeps these bytes from being a line of text ("a control character", "bytes that are not UTF-8"), or NULL. */
-const char *config_trouble(const char *text, size_t length);
 /* The most bytes of text, up to `most`, that end with a whole character. */
 size_t config_cut(const char *text, size_t length, size_t most);
 /* Question marks for control characters, so that a message can't move a terminal's cursor. */

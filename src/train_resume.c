@@ -1,5 +1,6 @@
 /* What a resume has to know (trainer.h): the checkpoint that RUN holds, and whether what is asked for now is the same
  * run. The stored config is complete: it is compared with the command's, once that is complete too, key by key. */
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,6 +66,24 @@ static int same_value(const char *a, const char *b) {
     return strcmp(a, b) == 0 || (number_real(a, &x) == 0 && number_real(b, &y) == 0 && x == y);
 }
 
+/* Runs of before kept a count alone of classes that are called by their numbers. */
+static int counts_classes(const struct entry *stored, const char *now) {
+    long count, number;
+    if (strcmp(key_of(stored), "classes") != 0 || number_int(stored->value, 1, LONG_MAX, &count) != 0) {
+        return 0;
+    }
+    for (long i = 0; i < count; i++, now += *now == ',') {
+        char *name = mem_copy_n(now, strcspn(now, ","));
+        int same = number_int(name, i, i, &number) == 0;
+        now += strlen(name);
+        free(name);
+        if (!same) {
+            return 0;
+        }
+    }
+    return *now == '\0';
+}
+
 static const char *shown(const char *value) {
     return value != NULL ? value : "nothing";
 }
@@ -92,7 +111,7 @@ static int section_same(const struct section *a, const struct section *b, int a_
         }
         char room[DEFAULT_ROOM];
         const char *value = other != NULL ? other->value : default_in(b, mine, room);
-        if (value == NULL || !same_value(mine->value, value)) {
+        if (value == NULL || (!same_value(mine->value, value) && !(a_is_stored && counts_classes(mine, value)))) {
             bad = err_add(err, STATUS_REFUSED, "--resume: [%s] %s is %s in the run and %s now: that is another run; "
                           "repeat the options that it was begun with", a->name, key_of(mine),
                           a_is_stored ? mine->value : shown(value), a_is_stored ? shown(value) : mine->value);

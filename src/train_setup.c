@@ -83,7 +83,9 @@ static int open_data(struct trainer *t, struct err *err) {
     if (!t->resumed && data_whiten(&t->data, &t->model->graph, err) != 0) {
         return -1;
     }
-    data_resolve(&t->data, trainer_section(t, graph->data));
+    if (data_resolve(&t->data, trainer_section(t, graph->data), err) != 0 || config_keeps(&t->model->config, err) != 0) {
+        return -1;
+    }
     model_set_classes(t->model, t->data.class_names, t->data.classes);
     progress_warn(t->progress, err);
     return 0;

@@ -1,4 +1,5 @@
 /* source=csv: tables for regression and classification. */
+#include <ctype.h>
 #include <limits.h>
 #include <math.h>
 #include <stdlib.h>
@@ -40,6 +41,12 @@ static int are_numbers(const struct csv *csv, size_t column, int *classes) {
 
 /* The different texts of the column, sorted, become the classes. */
 static int name_classes(struct source *source, const struct csv *csv, size_t column, struct err *err) {
+    for (size_t row = 0; row < csv->rows; row++) {
+        const char *text = label_text(csv, row, column), *trouble = config_trouble(text, strlen(text));
+        if (trouble != NULL) {
+            return err_add(err, STATUS_REFUSED, "%s:%zu: column %zu: the class's name holds %s", csv->path, csv->lines[row], column, trouble);
+        }
+    }
     char **all = mem_try(csv->rows, sizeof *all);
     if (all == NULL) {
         return err_add(err, STATUS_FAILED, "%s: out of memory for %zu labels", csv->path, csv->rows);
@@ -83,10 +90,13 @@ static int read_labels(struct source *source, struct own *own, struct err *err) 
     const struct csv *csv = &own->csv;
     size_t column = own->columns.targets[0];
     int classes = 0, bad = 0;
-    if (source->classes == 0 && are_numbers(csv, column, &classes)) {
+    if (source->class_names == NULL && !are_numbers(csv, column, &classes)) {
+        bad = name_classes(source, csv, column, err);
+    } else if (source->classes == 0) {
         source->classes = classes;
         source->at_least = 1;
-    } else if (source->classes == 0 && name_classes(source, csv, column, err) != 0) {
+    }
+    if (bad != 0) {
         return -1;
     }
     own->labels = mem_try(csv->rows, sizeof *own->labels);
@@ -124,6 +134,10 @@ static int read_numbers(const struct csv *csv, const size_t *columns, size_t cou
 
 static int check_settings(const struct source *source, const struct own *own, struct err *err) {
     size_t inputs = shape_count(source->want), features = own->columns.feature_count;
+    if (features > CONFIG_MOST_ITEMS) {
+        return err_add(err, STATUS_REFUSED, "%s: has %zu columns of features: want at most %d, which a model can list", own->csv.path, features,
+                       CONFIG_MOST_ITEMS);
+    }
     if (features != inputs) {
         return err_add(err, STATUS_REFUSED, "%s: has %zu columns of features, but the network has %zu inputs",
                        own->csv.path, features, inputs);
@@ -253,13 +267,22 @@ static void put_reals(struct section *section, const char *key, const double *va
     text_free(&list);
 }
 
+/* Does a list of columns hold the name as it is, so that it is found again? */
+static int is_plain_name(const char *name) {
+    size_t length = strlen(name);
+    return length > 0 && !isblank((unsigned char)name[0]) && !isblank((unsigned char)name[length - 1]) && strpbrk(name, ",\"#;\\") == NULL &&
+           config_trouble(name, length) == NULL;
+}
+
 /* By name, so that another table may have them in another order; by number where a name is none that a list can hold. */
 static void put_columns(struct section *section, const char *key, const struct csv *csv, const size_t *columns, size_t count) {
     struct text list = {0};
     int by_name = csv->names != NULL;
     for (size_t i = 0; by_name && i < count; i++) {
-        const char *name = csv->names[columns[i]];
-        by_name = *name != '\0' && strpbrk(name, ",\"#;\r\n\\") == NULL;
+        by_name = is_plain_name(csv->names[columns[i]]);
+    }
+    if (count == 1 && strcmp(key, "target") == 0 && by_name) {
+        by_name = strcmp(csv->names[columns[0]], "input") != 0;   /* target=input means what the network is given */
     }
     for (size_t i = 0; i < count; i++) {
         text_add(&list, "%s", i > 0 ? "," : "");
@@ -273,7 +296,22 @@ static void put_columns(struct section *section, const char *key, const struct c
     text_free(&list);
 }
 
-void csv_resolve(const struct source *source, const struct csv_affine *a, struct section *section) {
+/* A column that could only be written by its number may have the number of another's name. */
+static int columns_kept(const struct own *own, const struct section *section, struct err *err) {
+    const struct csv_columns *c = &own->columns;
+    struct csv_columns again;
+    int bad = csv_choose(&own->csv, section, &again, err);
+    if (bad == 0 && (again.feature_count != c->feature_count || again.target_count != c->target_count ||
+                     memcmp(again.features, c->features, c->feature_count * sizeof *c->features) != 0 ||
+                     (c->target_count > 0 && memcmp(again.targets, c->targets, c->target_count * sizeof *c->targets) != 0))) {
+        bad = err_add(err, STATUS_REFUSED, "%s: its columns are called by numbers, and names that a list can't hold: a model couldn't say which are meant",
+                      own->csv.path);
+    }
+    csv_columns_free(&again);
+    return bad;
+}
+
+int csv_resolve(const struct source *source, const struct csv_affine *a, struct section *section, struct err *err) {
     const struct own *own = source->own;
     put_columns(section, "features", &own->csv, own->columns.features, own->columns.feature_count);
     if (own->columns.target_count > 0) {
@@ -283,6 +321,7 @@ void csv_resolve(const struct source *source, const struct csv_affine *a, struct
         put_reals(section, "normalize_shift", a->shift, a->count);
         put_reals(section, "normalize_scale", a->scale, a->count);
     }
+    return columns_kept(own, section, err);
 }
 
 int csv_agree(const struct source *first, const struct source *other, struct err *err) {

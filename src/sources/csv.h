@@ -47,7 +47,7 @@ int csv_measure(const struct dataset *set, struct csv_affine *affine, struct err
 void csv_normalize(struct source *source, const struct csv_affine *affine);
 /* Tables of one [data] whose columns go by place have to have the same names there. */
 int csv_agree(const struct source *first, const struct source *other, struct err *err);
-/* Writes features=, target=, and the numbers of normalize=, into [data]. */
-void csv_resolve(const struct source *source, const struct csv_affine *affine, struct section *section);
+/* Writes features=, target=, and the numbers of normalize=, into [data]. -1 with a sentence where that would mean other columns. */
+int csv_resolve(const struct source *source, const struct csv_affine *affine, struct section *section, struct err *err);
 
 #endif

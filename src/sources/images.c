@@ -53,12 +53,10 @@ static int read_classes(const char *root, char ***names, int *count, struct err 
         const char *name = entries[i]->d_name;
         char *path = join(root, name);
         if (file_is_folder(path)) {
+            const char *trouble = config_trouble(name, strlen(name));
             (*names)[(*count)++] = mem_copy(name);
-            for (const char *at = name; *at != '\0'; at++) {
-                if ((unsigned char)*at < ' ') {
-                    result = err_add(err, STATUS_REFUSED, "%s: control characters in the name of a class", path);
-                    break;
-                }
+            if (trouble != NULL) {
+                result = err_add(err, STATUS_REFUSED, "%s: the folder's name, which is a class's, holds %s", path, trouble);
             }
         }
         free(path);

@@ -36,6 +36,11 @@ static void add_line(const struct source *source, char *line, size_t number, str
                 line);
         return;
     }
+    const char *trouble = config_trouble(label, length);
+    if (trouble != NULL) {
+        err_add(err, STATUS_REFUSED, "%s:%zu: the label holds %s", source->path, number, trouble);
+        return;
+    }
     *tab = '\0';
     lines->at = mem_grow(lines->at, &lines->room, lines->count + 1, sizeof *lines->at);
     lines->at[lines->count++] = (struct entry_line){line, label, number};

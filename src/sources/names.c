@@ -57,12 +57,19 @@ int names_read(const char *path, char ***names, int *count, struct err *err) {
         free(bytes);
         return err_add(err, STATUS_REFUSED, "%s: want a text of class names, one a line; found binary data", path);
     }
-    for (char *line = (char *)bytes + file_mark(bytes, size), *end; line != NULL; line = end) {
+    int number = 1;
+    for (char *line = (char *)bytes + file_mark(bytes, size), *end; line != NULL; line = end, number++) {
         end = strchr(line, '\n');
         if (end != NULL) {
             *end++ = '\0';
         }
         line = trim(line);
+        const char *trouble = config_trouble(line, strlen(line));
+        if (trouble != NULL) {
+            names_free(list.names, (int)list.count);
+            free(bytes);
+            return err_add(err, STATUS_REFUSED, "%s:%d: the name holds %s", path, number, trouble);
+        }
         if (*line != '\0') {
             list_add(&list, mem_copy(line));
         }
@@ -76,8 +83,10 @@ int names_read(const char *path, char ***names, int *count, struct err *err) {
     return 0;
 }
 
-/* Copies one name up to its comma, without backslashes and outer spaces; a space behind a backslash is not an outer
- * one. */
+/* What stands for an outer space, which the config cuts off even behind a backslash. */
+static const char spaces[] = " \t", letters[] = "st";
+
+/* Copies one name up to its comma, without backslashes and outer spaces; what stands behind a backslash, or for a space, is none. */
 static const char *parse_name(const char *text, struct list *list) {
     struct text name = {0};
     size_t keep = 0;
@@ -85,7 +94,8 @@ static const char *parse_name(const char *text, struct list *list) {
     for (; *text != '\0' && *text != ','; text++) {
         int taken = *text == '\\' && text[1] != '\0';
         text += taken;
-        text_add_n(&name, text, 1);
+        const char *letter = taken ? strchr(letters, *text) : NULL;
+        text_add_n(&name, letter != NULL ? &spaces[letter - letters] : text, 1);
         keep = taken || !isspace((unsigned char)*text) ? name.length : keep;
     }
     list_add(list, mem_copy_n(name.text == NULL ? "" : name.text, keep));
@@ -110,11 +120,11 @@ void names_write(char *const *names, int count, struct text *out) {
     for (int i = 0; i < count; i++) {
         for (const char *at = names[i]; *at != '\0'; at++) {
             /* '#' and ';' behind a space would begin a comment */
-            int outer_space = (at == names[i] || at[1] == '\0') && isspace((unsigned char)*at);
-            if (strchr(",\\#;", *at) != NULL || outer_space) {
+            const char *space = at == names[i] || at[1] == '\0' ? strchr(spaces, *at) : NULL;
+            if (strchr(",\\#;", *at) != NULL || space != NULL) {
                 text_add_n(out, "\\", 1);
             }
-            text_add_n(out, at, 1);
+            text_add_n(out, space != NULL ? &letters[space - spaces] : at, 1);
         }
         text_add(out, "%s", i + 1 < count || count == 1 ? "," : "");
     }

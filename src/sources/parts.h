@@ -9,9 +9,9 @@
 
 /* ---- class names: malloc'ed arrays of malloc'ed texts, freed with names_free (source.h) ---- */
 char **names_copy(char *const *names, int count);
-/* The lines of a file: outer spaces and CR cut, empty lines left out. An empty file is refused. */
+/* The lines of a file: outer spaces and CR cut, empty lines left out. An empty file is refused, and what is no text. */
 int names_read(const char *path, char ***names, int *count, struct err *err);
-/* A comma list; a backslash takes the special meaning from the character behind it. Empty names are left in, as "", but
+/* A comma list; a backslash takes the special meaning from the character behind it, and makes a space of s, a tab of t. Empty names are left in, as "", but
  * for one behind a comma at the very end of a single name. */
 void names_parse(const char *text, char ***names, int *count);
 /* The comma list that names_parse turns into the same names. */

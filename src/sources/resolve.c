@@ -65,21 +65,47 @@ static void put_list(struct section *section, const char *key, const double *val
     text_free(&list);
 }
 
-/* Are the names nothing but the classes' own numbers? */
-static int are_numbers(char *const *names, int count) {
-    for (int i = 0; i < count; i++) {
-        long number;
-        if (number_int(names[i], i, i, &number) != 0) {
-            return 0;
-        }
+/* Were the names that a model will find these? classes= may be a count or a file too, and no two classes share a name. */
+static int same_names(const struct section *section, const char *key, char *const *names, int count, char *const *found, int found_count,
+                      struct err *err) {
+    int same = found != NULL && found_count == count;
+    for (int i = 0; same && i < count; i++) {
+        same = strcmp(names[i], found[i]) == 0;
     }
-    return 1;
+    return same ? 0 : config_refuse(section, "data", key, err, "these names can't be kept in a model: written as a list they would be read as others");
 }
 
-void data_resolve(const struct data *data, struct section *section) {
+static int put_classes(const struct data *data, struct section *section, struct err *err) {
+    struct text list = {0};
+    char **found;
+    int count;
+    names_write(data->class_names, data->classes, &list);
+    config_put(section, "classes", list.text);
+    text_free(&list);
+    if (data_classes(section, &found, &count, err) != 0) {
+        return -1;
+    }
+    int bad = same_names(section, "classes", data->class_names, data->classes, found, count, err);
+    names_free(found, count);
+    return bad;
+}
+
+static int put_symbols(const struct data *data, struct section *section, struct err *err) {
+    struct text list = {0};
+    char **found;
+    int count;
+    names_write(data->symbols, data->symbol_count, &list);
+    config_put(section, "vocabulary", list.text);
+    names_parse(list.text, &found, &count);
+    int bad = same_names(section, "vocabulary", data->symbols, data->symbol_count, found, count, err);
+    names_free(found, count);
+    text_free(&list);
+    return bad;
+}
+
+int data_resolve(const struct data *data, struct section *section, struct err *err) {
     const struct preprocess *p = &data->preprocess;
-    int channels = p->channels < PREPROCESS_MOST_CHANNELS ? p->channels : 1;
-    struct text classes = {0};
+    int channels = p->channels < PREPROCESS_MOST_CHANNELS ? p->channels : 1, result = 0;
     if (data->measured_mean) {
         put_list(section, "mean", p->mean, channels);
     }
@@ -88,24 +114,12 @@ void data_resolve(const struct data *data, struct section *section) {
     }
     for (int split = 0; split < 3; split++) {
         if (data->normalize != NULL && data->open[split] && data->sources[split].count > 0) {
-            csv_resolve(&data->sources[split], data->normalize, section);
+            result = csv_resolve(&data->sources[split], data->normalize, section, err);
             break;
         }
     }
-    if (data->symbols != NULL) {
-        struct text symbols = {0};
-        names_write(data->symbols, data->symbol_count, &symbols);
-        config_put(section, "vocabulary", symbols.text);
-        text_free(&symbols);
+    if (result == 0 && data->symbols != NULL) {
+        result = put_symbols(data, section, err);
     }
-    if (data->classes == 0) {
-        return;
-    }
-    if (are_numbers(data->class_names, data->classes)) {
-        text_add(&classes, "%d", data->classes);
-    } else {
-        names_write(data->class_names, data->classes, &classes);
-    }
-    config_put(section, "classes", classes.text);
-    text_free(&classes);
+    return result == 0 && data->classes > 0 ? put_classes(data, section, err) : result;
 }

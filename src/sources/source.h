@@ -137,8 +137,9 @@ struct data {
 int data_open(struct data *data, const struct graph *graph, unsigned splits, const char *spec, uint64_t seed,
               struct err *err);
 void data_close(struct data *data);
-/* Writes what was worked out (class names, mean, std) into the section, so that a stored config is complete. */
-void data_resolve(const struct data *data, struct section *section);
+/* Writes what was worked out (class names, mean, std) into the section, so that a stored config is complete. Classes without names are named by
+ * their numbers there: other data may call them otherwise. -1 with a sentence where it would not be read as the same. */
+int data_resolve(const struct data *data, struct section *section, struct err *err);
 
 /* Has a sample of the set as many target values as the network has outputs; has the data as many classes, where a loss on values takes labels as rows of
  * 0 and 1? -1 with a sentence where not. */

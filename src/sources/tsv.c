@@ -52,6 +52,10 @@ static int cut_line(const struct source *source, struct tsv *own, char *line, si
     if (line[strspn(line, " ")] == '\0' || tab[1 + strspn(tab + 1, " ")] == '\0') {
         return complain(source, number, tab[1] == '\0' ? "there is nothing behind the tab" : "the text is empty", err);
     }
+    const char *trouble = config_trouble(tab + 1, strlen(tab + 1));
+    if (trouble != NULL) {
+        return err_add(err, STATUS_REFUSED, "%s:%zu: behind the tab, the line holds %s", source->path, number, trouble);
+    }
     own->lines = mem_grow(own->lines, &own->room, own->count, sizeof *own->lines);
     own->lines[own->count++] = (struct line){line, tab + 1, number};
     return 0;
@@ -109,9 +113,11 @@ static int name_symbols(struct source *source, enum split split, enum unit unit,
         return config_refuse(source->section, "data", "vocabulary", err, "is missing: a model that was trained has it");
     }
     for (size_t i = 0; i < own->count; i++) {
-        if (vocabulary_add(&all, unit, own->lines[i].text) != 0) {
+        int bad = vocabulary_add(&all, unit, own->lines[i].text);
+        if (bad != 0) {
             names_free(all.names, (int)all.count);
-            return complain(source, own->lines[i].number, "the text is not UTF-8; unit=byte reads any", err);
+            return complain(source, own->lines[i].number, bad == -1 ? "the text is not UTF-8; unit=byte reads any" :
+                            "a word holds a control character, so that no model could list it; unit=char and unit=byte read any", err);
         }
     }
     source->symbols = vocabulary_names(&all, (size_t)source->symbol_room, &source->symbol_count, &kinds);

@@ -6,6 +6,19 @@
 
 static const char spaces[] = " \t\r\n\v\f";
 
+/* 0: no UTF-8. */
+static size_t word_length(const char *text) {
+    size_t length = strcspn(text, spaces), bytes;
+    uint32_t code;
+    for (size_t i = 0; i < length; i += bytes) {
+        bytes = symbol_read(UNIT_CHAR, (const unsigned char *)text + i, length - i, &code);
+        if (bytes == 0) {
+            return 0;
+        }
+    }
+    return length;
+}
+
 int vocabulary_next(enum unit unit, const char **text, struct text *name) {
     char buffer[SYMBOL_MOST_NAME];
     uint32_t code;
@@ -16,7 +29,7 @@ int vocabulary_next(enum unit unit, const char **text, struct text *name) {
     if (**text == '\0') {
         return 0;
     }
-    size_t length = unit == UNIT_WORD ? strcspn(*text, spaces)
+    size_t length = unit == UNIT_WORD ? word_length(*text)
                                       : symbol_read(unit, (const unsigned char *)*text, strlen(*text), &code);
     if (length == 0) {
         return -1;
@@ -50,6 +63,10 @@ int vocabulary_add(struct vocabulary_count *all, enum unit unit, const char *tex
     struct text name = {0};
     int more;
     while ((more = vocabulary_next(unit, &text, &name)) == 1) {
+        if (config_trouble(name.text, name.length) != NULL) {
+            more = -2;
+            break;
+        }
         all->names = mem_grow(all->names, &all->room, all->count, sizeof *all->names);
         all->names[all->count++] = mem_copy(name.text);
     }

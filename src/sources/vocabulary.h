@@ -23,7 +23,7 @@ long vocabulary_read(const struct vocabulary *vocabulary, const char *text, int3
 
 /* Counts symbols, to make a vocabulary of them. */
 struct vocabulary_count { char **names; size_t count, room; };
-/* -1 where the text is no UTF-8. */
+/* -1 where the text is no UTF-8; -2 where a word holds a control character: a config can't. */
 int vocabulary_add(struct vocabulary_count *all, enum unit unit, const char *text);
 /* The `most` most frequent of them, in the order of their names; *kinds: how many there were. The counts are freed. The
  * names are the caller's (names_free). */

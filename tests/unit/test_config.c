@@ -261,6 +261,36 @@ static void test_set(void **state) {
     config_free(&c);
 }
 
+/* What is put into a tree has to come out of its text again. */
+static void test_keeps(void **state) {
+    (void)state;
+    struct text many = {0};
+    for (int i = 0; i <= CONFIG_MOST_ITEMS; i++) {
+        text_add(&many, "%s1", i > 0 ? "," : "");
+    }
+    const struct { const char *key, *value, *part; } bad[] = {
+        {"path", "two\nlines", "want key=value"}, {"path", "a\x7f", "a control character"}, {"path", "caf\xe9", "not UTF-8"},
+        {"path", "b ", "[conv] path: the value can't be written into a config"}, {"path", "a #b", "can't be written"},
+        {"path", "two\nstride=2", "has other keys"}, {"steps", many.text, "at most 10000 items"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct config c;
+        struct err err = {0};
+        good(&c, "[net]\nbatch=1\n[conv]\nstride=1\npath=#1 2;x\n");
+        assert_int_equal(check_all(&c, &err), 0);
+        assert_int_equal(config_keeps(&c, &err), 0);
+        config_put(&c.sections[1], bad[i].key, bad[i].value);
+        assert_int_equal(config_keeps(&c, &err), -1);
+        assert_int_equal(err.status, STATUS_REFUSED);
+        if (strstr(err.sentences[0], bad[i].part) == NULL) {
+            fail_msg("\"%s\" says nothing of \"%s\"", err.sentences[0], bad[i].part);
+        }
+        err_free(&err);
+        config_free(&c);
+    }
+    text_free(&many);
+}
+
 static void test_set_errors(void **state) {
     (void)state;
     static const char *const wrong[][2] = {
@@ -343,7 +373,7 @@ int main(void) {
         cmocka_unit_test(test_ini),        cmocka_unit_test(test_ini_errors), cmocka_unit_test(test_values),
         cmocka_unit_test(test_long_lists), cmocka_unit_test(test_twins),      cmocka_unit_test(test_ignored),
         cmocka_unit_test(test_getters),    cmocka_unit_test(test_refuse),     cmocka_unit_test(test_set),
-        cmocka_unit_test(test_set_errors), cmocka_unit_test(test_read),       cmocka_unit_test(test_help),
+        cmocka_unit_test(test_set_errors), cmocka_unit_test(test_keeps), cmocka_unit_test(test_read),       cmocka_unit_test(test_help),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -312,7 +312,7 @@ static void images_refusals(void **state) {
     assert_int_equal(file_make_folder("nothing/b", &err), 0);
     refuses("", "source=images\npath=nothing", colour_32, 2, TRAIN, "no pictures in its 2 folders");
     assert_int_equal(file_make_folder("odd/a\nb", &err), 0);
-    refuses("", "source=images\npath=odd", colour_32, 2, TRAIN, "control characters");
+    refuses("", "source=images\npath=odd", colour_32, 2, TRAIN, "a control character");
 }
 
 static void unreadable(void **state) {

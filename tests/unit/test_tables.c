@@ -153,7 +153,7 @@ static void labelled(void **state) {
     assert_int_equal(source->ops->label(source, 1), 2);
     assert_string_equal(t.data.class_names[1], "look");
     assert_true(warns(&t.err, "1 of 3 texts are longer than time_steps=3"));
-    data_resolve(&t.data, (struct section *)(uintptr_t)t.graph.data);
+    assert_int_equal(data_resolve(&t.data, (struct section *)(uintptr_t)t.graph.data, &t.err), 0);
     assert_string_equal(config_text(t.graph.data, "vocabulary"), "e,h,l,o");
     texts_free(&t);
 }
@@ -187,6 +187,10 @@ static void tsv_refusals(void **state) {
         {"he\tx y z\n", "", 3, 1, "t.tsv:1: want a tag for each of 2 symbols, found 3"},
         {"hell\tx y z\n", "", 3, 1, "t.tsv:1: want a tag for each of 4 symbols, found 3"},
         {"he\tx q\n", "classes=x,y,z\n", 3, 1, "t.tsv:1: \"q\" is none of the 3 classes"},
+        {"he\tx\nlo\ty\nel\tz\x01\n", "", 3, 0, "t.tsv:3: behind the tab, the line holds a control character"},
+        {"he\tx\nlo\ty\nel\tcaf\xe9\n", "", 3, 0, "t.tsv:3: behind the tab, the line holds bytes that are not UTF-8"},
+        {"he\tx\nlo\ty\nel\xe9\tz\n", "unit=word\n", 3, 0, "t.tsv:3: the text is not UTF-8"},
+        {"he\tx\nlo\x7f\ty\nel\tz\n", "unit=word\n", 3, 0, "t.tsv:2: a word holds a control character"},
         {"he\tx\nlo\ty\n", "", 3, 0, "has 2 classes, but the network's outputs are 3"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {

@@ -279,6 +279,21 @@ static void one_process_writes_a_run(void **state) {
     refused((struct train_options){.run = ""}, "folder");
 }
 
+/* Of classes that are called by their numbers an older run kept the count alone. */
+static void a_run_that_counted_its_classes_goes_on(void **state) {
+    (void)state;
+    struct err err = {0};
+    clean();
+    char *text = mem_format("%s[data]\nsource=synthetic\ncount=60\n%s", small_net, small_layers);
+    put_text("net.cfg", text);
+    free(text);
+    assert_int_equal(train((struct train_options){.run = "run"}, &(struct spy){.at = 2}), STATUS_INTERRUPTED);
+    assert_int_equal(checkpoint_put("run/last.safetensors", 1, "classes", "4", &err), 0);
+    refused((struct train_options){.run = "run", .resume = 1}, "classes is 4 in the run and 0,1,2 now");
+    assert_int_equal(checkpoint_put("run/last.safetensors", 1, "classes", "3", &err), 0);
+    assert_int_equal(train((struct train_options){.run = "run", .resume = 1}, NULL), 0);
+}
+
 /* What is refused leaves no folder behind. */
 static void refusals_come_before_work(void **state) {
     (void)state;
@@ -604,7 +619,7 @@ int main(void) {
         cmocka_unit_test(refusals_come_before_work),       cmocka_unit_test(parts_equal_the_batch),
         cmocka_unit_test(a_rate_that_is_too_large_diverges), cmocka_unit_test(a_rollback_saves_the_run),
         cmocka_unit_test(a_rollback_is_the_same_run_however_it_was_stopped),
-        cmocka_unit_test(frozen_layers_stay),
+        cmocka_unit_test(frozen_layers_stay),              cmocka_unit_test(a_run_that_counted_its_classes_goes_on),
         cmocka_unit_test(patience_ends_early),             cmocka_unit_test(plateau_lowers_the_rate),
         cmocka_unit_test(without_validation_best_is_last), cmocka_unit_test(weights_start_a_run),
         cmocka_unit_test(an_ensemble_is_measured),         cmocka_unit_test(a_regression_is_measured),
