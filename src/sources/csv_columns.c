@@ -151,8 +151,15 @@ int csv_affine_read(struct csv_affine *a, const struct section *data, size_t cou
     if (csv_measures(data)) {
         return 1;
     }
-    return read_list(data, "normalize_shift", count, &a->shift, err) != 0 ||
-           read_list(data, "normalize_scale", count, &a->scale, err) != 0 ? -1 : 0;
+    if (read_list(data, "normalize_shift", count, &a->shift, err) != 0 || read_list(data, "normalize_scale", count, &a->scale, err) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (a->scale[i] == 0) {
+            return config_refuse(data, "data", "normalize_scale", err, "want numbers other than 0, which features are divided by; that of feature %zu is 0", i);
+        }
+    }
+    return 0;
 }
 
 void csv_affine_free(struct csv_affine *a) {

@@ -3,7 +3,7 @@
 
 #include "sources/parts.h"
 
-enum { PICTURES = 1, TABLES = 2, TEXTS = 4, LINES = 8, ALL = 15 };
+enum { PICTURES = 1, TABLES = 2, TEXTS = 4, LINES = 8, MADE_UP = 16, ALL = 31 };
 
 /* varies: only training looks at it, so that data of another format may be tested (--data). Keys that aren't here fit all. */
 static const struct fit { const char *key; int kinds, varies; const char *what; } fits[] = {
@@ -35,7 +35,16 @@ static const struct fit { const char *key; int kinds, varies; const char *what; 
     {"normalize_shift", TABLES, 0, "source=csv"},
     {"normalize_scale", TABLES, 0, "source=csv"},
     {"unit", TEXTS | LINES, 0, "source=text and tsv"},
-    {"vocabulary", TEXTS | LINES, 0, "source=text and tsv"},
+    {"vocabulary", LINES, 0, "source=tsv"},
+    {"count", MADE_UP, 1, "source=synthetic"},
+};
+
+/* Keys that only qualify another. varies: as above. */
+static const struct pair { const char *key, *needs; int varies; const char *want; } pairs[] = {
+    {"crop_fill", "crop_padding", 1, "crop_padding="},
+    {"randaugment_magnitude", "randaugment", 1, "randaugment="},
+    {"normalize_shift", "normalize", 0, "normalize=standard or minmax"},
+    {"normalize_scale", "normalize_shift", 0, "normalize_shift="},
 };
 
 /* Made-up samples stand in for any. */
@@ -73,6 +82,12 @@ int data_keys_fit(const struct section *data, const struct section *net, const s
             continue;
         }
         bad = config_refuse(here ? data : net, here ? "data" : "net", fit->key, err, "is of no use with source=%s: it is for %s", ops->name, fit->what);
+    }
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        const struct pair *pair = &pairs[i];
+        if (says_something(data, pair->key) && !says_something(data, pair->needs) && !(pair->varies && tests)) {
+            bad = config_refuse(data, "data", pair->key, err, "want %s with it: it is of no use alone", pair->want);
+        }
     }
     return bad;
 }

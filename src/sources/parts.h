@@ -68,8 +68,8 @@ void pictures_close(struct source *source);
 
 /* ---- keys_fit.c ---- */
 
-/* Refuses keys of [data], and darknet's of [net], that this format has no use for. tests: the data is --data's, only to be tested with, whatever
- * training does to its own. */
+/* Refuses keys of [data], and darknet's of [net], that this format has no use for, and those that only qualify a key that isn't there. tests: the
+ * data is --data's, only to be tested with, whatever training does to its own. */
 int data_keys_fit(const struct section *data, const struct section *net, const struct source_ops *ops, int tests, struct err *err);
 
 /* ---- augmentation's settings (augment_settings.c) ---- */

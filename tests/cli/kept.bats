@@ -36,7 +36,8 @@ picture() { mkdir -p "$1" && printf 'P5 4 4 255\n................' >"$1/p.pgm"; 
 
 # Folders of pictures in all/, of as many classes.
 folders() {
-    printf '%s\n' '[net]' width=4 height=4 channels=1 batch=3 max_batches=2 '[data]' source=images path=all '[connected]' "output=$1" activation=linear '[softmax]' >t.cfg
+    printf '%s\n' '[net]' width=4 height=4 channels=1 batch=3 max_batches=2 '[data]' source=images path=all \
+        '[connected]' "output=$1" activation=linear '[softmax]' >t.cfg
 }
 
 @test "labels that no line of a config can hold are refused" {

@@ -44,6 +44,28 @@ table() {
     run -0 dlcli check t.cfg --set data.flip=0 --set data.cutout=0   # as it is anyway
 }
 
+@test "keys of [data] that say more of another, alone" {
+    table
+    refused 'data.normalize_shift: want normalize=standard or minmax with it' t.cfg --set data.normalize_shift=1,2 --set data.normalize_scale=1,2
+    refused 'data.normalize_scale: want normalize_shift= with it' t.cfg --set data.normalize=minmax --set data.normalize_scale=1,2
+    refused 'data.normalize_scale: want numbers other than 0, which features are divided by; that of feature 1 is 0' t.cfg \
+        --set data.normalize=minmax --set data.normalize_shift=1,2 --set data.normalize_scale=1,0
+    refused 'data.count: is of no use with source=csv: it is for source=synthetic' t.cfg --set data.count=5
+    refused 'data.randaugment_magnitude: want randaugment= with it' "$SMALL" --set data.randaugment_magnitude=3
+    refused 'data.crop_fill: want crop_padding= with it' "$SMALL" --set data.crop_padding=0 --set data.crop_fill=reflect
+    printf 'abcabcabcabc\n' >letters.txt
+    printf '%s\n' '[net]' inputs=1 time_steps=4 batch=2 max_batches=2 '[data]' source=text path=letters.txt '[onehot]' size=4 '[rnn]' output=4 \
+        '[connected]' output=4 '[softmax]' >text.cfg
+    refused 'data.vocabulary: is of no use with source=text' text.cfg --set data.vocabulary=a,b
+    # what a model keeps is no such key, whatever it is tested on
+    dlcli train t.cfg -q -o run --set data.normalize=standard
+    run -0 dlcli test run/last.safetensors --data csv:t.csv
+    dlcli train "$SMALL" -q -o made --max-batches 1 --set data.crop_padding=1 --set data.crop_fill=reflect
+    mkdir -p pictures/red
+    cp "$ROOT/tests/fixtures/images/rgb.png" pictures/red/
+    run -0 dlcli test made/last.safetensors --data images:pictures
+}
+
 @test "csv: columns go by their names, in predict, test and the other splits" {
     table epochs=2
     sed -i '/^epochs=2$/d; s/^batch=4/batch=4\nepochs=300/' t.cfg

@@ -527,7 +527,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pixels_are_pils), cmocka_unit_test(test_grey), cmocka_unit_test(test_orientations),
         cmocka_unit_test(test_cut_off), cmocka_unit_test(test_altered), cmocka_unit_test(test_no_picture),
-        cmocka_unit_test(test_sizes), cmocka_unit_test(test_bmp_offsets), cmocka_unit_test(test_half_jpegs), cmocka_unit_test(test_inks), cmocka_unit_test(test_hostile_huffman),
+        cmocka_unit_test(test_sizes), cmocka_unit_test(test_bmp_offsets), cmocka_unit_test(test_half_jpegs), cmocka_unit_test(test_inks),
+        cmocka_unit_test(test_hostile_huffman),
         cmocka_unit_test(test_hostile_png), cmocka_unit_test(test_resize), cmocka_unit_test(test_resize_keeps_white),
         cmocka_unit_test(test_resize_channels), cmocka_unit_test(test_crop), cmocka_unit_test(test_write_png),
         cmocka_unit_test(test_threads),
