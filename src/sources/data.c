@@ -244,7 +244,7 @@ static int find_section(struct opening *o, const char *spec) {
 static int read_settings(struct opening *o, const char *spec) {
     struct data *data = o->data;
     int result = data_read_format(o, spec);
-    if (result == 0) {
+    if (result == 0 && !o->graph->config->stored) {   /* a checkpoint's config may be older than the refusal */
         result = data_keys_fit(data->section, o->graph->net, o->ops, o->spec_path != NULL, o->err);
     }
     if (result == 0 && gives_back(o) && (o->graph->classes > 0 || o->graph->input.t > 1)) {

@@ -3,7 +3,7 @@
 
 #include "sources/parts.h"
 
-enum { PICTURES = 1, TABLES = 2, TEXTS = 4, LINES = 8, MADE_UP = 16, ALL = 31 };
+enum { PICTURES = 1, TABLES = 2, TEXTS = 4, LINES = 8, ALL = 15 };
 
 /* varies: only training looks at it, so that data of another format may be tested (--data). Keys that aren't here fit all. */
 static const struct fit { const char *key; int kinds, varies; const char *what; } fits[] = {
@@ -36,7 +36,6 @@ static const struct fit { const char *key; int kinds, varies; const char *what; 
     {"normalize_scale", TABLES, 0, "source=csv"},
     {"unit", TEXTS | LINES, 0, "source=text and tsv"},
     {"vocabulary", LINES, 0, "source=tsv"},
-    {"count", MADE_UP, 1, "source=synthetic"},
 };
 
 /* Keys that only qualify another. varies: as above. */

@@ -46,7 +46,7 @@ make_folder() {
     done
 }
 
-FOLDER=(--set net.batch=2 --set data.count=1000 --set 'data.classes=cat,ship' --set 3.output=2 --set data.valid=0.25)
+FOLDER=(--set net.batch=2 --set 'data.classes=cat,ship' --set 3.output=2 --set data.valid=0.25)
 
 @test "a folder of pictures; a broken one is named, counted and skipped; all of them: an error" {
     make_folder

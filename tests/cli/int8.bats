@@ -90,7 +90,7 @@ top1() { dlcli test "$(wide)" --json "$@" | jq .top1; }
 }
 
 @test "without its training pictures a model is not calibrated" {
-    run -2 --separate-stderr dlcli predict "$PICTURES/cat.png" -m "$(wide)" --precision int8 --set data.count=1000 --set data.source=mnist --set data.path=nowhere
+    run -2 --separate-stderr dlcli predict "$PICTURES/cat.png" -m "$(wide)" --precision int8 --set data.source=mnist --set data.path=nowhere
     says 'nowhere'
     says '--precision int8 looks at training pictures first'
 }

@@ -50,7 +50,6 @@ table() {
     refused 'data.normalize_scale: want normalize_shift= with it' t.cfg --set data.normalize=minmax --set data.normalize_scale=1,2
     refused 'data.normalize_scale: want numbers other than 0, which features are divided by; that of feature 1 is 0' t.cfg \
         --set data.normalize=minmax --set data.normalize_shift=1,2 --set data.normalize_scale=1,0
-    refused 'data.count: is of no use with source=csv: it is for source=synthetic' t.cfg --set data.count=5
     refused 'data.randaugment_magnitude: want randaugment= with it' "$SMALL" --set data.randaugment_magnitude=3
     refused 'data.crop_fill: want crop_padding= with it' "$SMALL" --set data.crop_padding=0 --set data.crop_fill=reflect
     printf 'abcabcabcabc\n' >letters.txt
