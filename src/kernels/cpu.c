@@ -12,6 +12,27 @@ const char *isa_name(enum isa isa) {
     return names[isa];
 }
 
+static enum isa best_isa(void) {
+    int isa = ISA_COUNT - 1;
+    while (!cpu_can((enum isa)isa)) {
+        isa--;
+    }
+    return (enum isa)isa;
+}
+
+/* OpenBLAS 0.3.21 knows AMD's cores up to Zen 3 by number and takes newer ones for older, without AVX-512 in any case; those it was written
+ * for (SkylakeX) run as well on Zen 4 and 5. A family it has never heard of gets what its AVX2 kernels are called. Intel's from Raptor Lake on (family 6,
+ * model 0xb0), and newer families, it takes for a Pentium 4, whose kernels are SSE3's. */
+const char *cpu_openblas_core_of(const struct core *core) {
+    if (strcmp(core->vendor, "AuthenticAMD") == 0) {
+        return core->isa >= ISA_AVX512 ? "SkylakeX" : core->isa == ISA_AVX2 && core->family > 0x19 ? "Zen" : NULL;
+    }
+    if (strcmp(core->vendor, "GenuineIntel") == 0 && (core->family > 6 || (core->family == 6 && core->model >= 0xb0))) {
+        return core->isa >= ISA_BF16 ? "Cooperlake" : core->isa == ISA_AVX512 ? "SkylakeX" : core->isa == ISA_AVX2 ? "Haswell" : NULL;
+    }
+    return NULL;
+}
+
 #if defined(__x86_64__)
 #include <cpuid.h>
 
@@ -84,15 +105,11 @@ static void read_model(char *to, size_t size) {
     }
 }
 
-/* OpenBLAS 0.3.21 knows AMD's cores up to Zen 3 by number and takes newer ones for older, without AVX-512 in any case; those it was written
- * for (SkylakeX) run as well on Zen 4 and 5. A family it has never heard of gets what its AVX2 kernels are called. */
 const char *cpu_openblas_core(void) {
-    struct leaf vendor = leaf(0, 0), one = leaf(1, 0);
-    unsigned family = (one.a >> 8 & 0xf) + (one.a >> 20 & 0xff);
-    if (vendor.b != signature_AMD_ebx || vendor.c != signature_AMD_ecx || vendor.d != signature_AMD_edx) {
-        return NULL;
-    }
-    return cpu_can(ISA_AVX512) ? "SkylakeX" : cpu_can(ISA_AVX2) && family > 0x19 ? "Zen" : NULL;
+    struct leaf zero = leaf(0, 0), one = leaf(1, 0);
+    struct core core = {.family = (one.a >> 8 & 0xf) + (one.a >> 20 & 0xff), .model = (one.a >> 12 & 0xf0) + (one.a >> 4 & 0xf), .isa = best_isa()};
+    memcpy(core.vendor, &zero.b, 4), memcpy(core.vendor + 4, &zero.d, 4), memcpy(core.vendor + 8, &zero.c, 4);
+    return cpu_openblas_core_of(&core);
 }
 
 #else
@@ -139,14 +156,6 @@ static int find_isa(const char *name, enum isa *isa) {
         }
     }
     return 0;
-}
-
-static enum isa best_isa(void) {
-    int isa = ISA_COUNT - 1;
-    while (!cpu_can((enum isa)isa)) {
-        isa--;
-    }
-    return (enum isa)isa;
 }
 
 int cpu_isa(enum isa *isa, int *ref_only, struct err *err) {

@@ -318,6 +318,9 @@ const char *isa_name(enum isa isa);
 struct cpu { char model[64]; size_t l1, l2, l3; };
 void cpu_describe(struct cpu *cpu);
 const char *cpu_openblas_core(void);       /* OPENBLAS_CORETYPE that suits this CPU where OpenBLAS 0.3.21 would choose worse, else NULL */
+/* The same of a CPU described: the vendor as leaf 0 of CPUID has it, family and model with their extensions, the best set it runs. */
+struct core { char vendor[13]; unsigned family, model; enum isa isa; };
+const char *cpu_openblas_core_of(const struct core *core);
 
 /* The table. Never NULL for an isa that cpu_can run; ISA_BF16 and ISA_AMX have tables of their own for DTYPE_BF16 alone, else AVX-512's; ref_only gives ISA_BASE tables whose conv list is `ref` alone. */
 const struct kernels *kernels_get(enum isa isa, int ref_only, enum dtype dtype);

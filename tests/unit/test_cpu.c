@@ -70,6 +70,32 @@ static void test_describe(void **state) {
     assert_true(cpu.model[0] != '\0' && cpu.model[0] != ' ' && strlen(cpu.model) < sizeof cpu.model);
 }
 
+/* What OpenBLAS is told, of CPUs that it knows, and of those that came after it. */
+static void test_openblas_core(void **state) {
+    (void)state;
+    static const struct { struct core core; const char *want; } cases[] = {
+        {{"GenuineIntel", 6, 0xb7, ISA_AVX2}, "Haswell"},         /* Raptor Lake */
+        {{"GenuineIntel", 6, 0xcf, ISA_AMX}, "Cooperlake"},       /* Emerald Rapids; the next: in a virtual machine that hides some */
+        {{"GenuineIntel", 6, 0xcf, ISA_AVX512}, "SkylakeX"},
+        {{"GenuineIntel", 6, 0xcf, ISA_BASE}, NULL},
+        {{"GenuineIntel", 6, 0x8f, ISA_AMX}, NULL},               /* Sapphire Rapids, */
+        {{"GenuineIntel", 6, 0xaa, ISA_AVX2}, NULL},              /* and Meteor Lake: OpenBLAS goes by what they can */
+        {{"GenuineIntel", 18, 1, ISA_AVX2}, "Haswell"},
+        {{"GenuineIntel", 15, 4, ISA_BASE}, NULL},
+        {{"AuthenticAMD", 0x19, 0x01, ISA_AVX2}, NULL},           /* Zen 3 */
+        {{"AuthenticAMD", 0x19, 0x61, ISA_BF16}, "SkylakeX"},     /* Zen 4 */
+        {{"AuthenticAMD", 0x1a, 0x24, ISA_AVX2}, "Zen"},
+        {{"CentaurHauls", 7, 0xb0, ISA_AVX2}, NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *got = cpu_openblas_core_of(&cases[i].core), *want = cases[i].want;
+        if (got != want && (got == NULL || want == NULL || strcmp(got, want) != 0)) {
+            fail_msg("%s family %u model 0x%x %s: %s, want %s", cases[i].core.vendor, cases[i].core.family, cases[i].core.model, isa_name(cases[i].core.isa),
+                got == NULL ? "none" : got, want == NULL ? "none" : want);
+        }
+    }
+}
+
 static int tasks(void) {
     DIR *folder = opendir("/proc/self/task");
     int count = 0;
@@ -123,7 +149,8 @@ static void test_blas(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_choice), cmocka_unit_test(test_tables), cmocka_unit_test(test_views), cmocka_unit_test(test_describe), cmocka_unit_test(test_blas),
+        cmocka_unit_test(test_choice), cmocka_unit_test(test_tables), cmocka_unit_test(test_views), cmocka_unit_test(test_describe),
+        cmocka_unit_test(test_openblas_core), cmocka_unit_test(test_blas),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
