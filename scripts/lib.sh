@@ -34,15 +34,15 @@ library libopenblas.so libopenblas-dev
 EOF
 }
 
+# What a stage of scripts/test needs.
 needs_to_test() {
-    cat <<EOF
-tool bats bats
-tool clang clang
-sanitizer clang libclang-rt-dev
-tool jq jq
-tool shellcheck shellcheck
-header cmocka.h libcmocka-dev
-EOF
+    [ "$1" = lint ] || needs_to_build
+    case $1 in
+    gcc | unit | sanitize | thread) echo 'header cmocka.h libcmocka-dev' ;;
+    cli) printf 'tool %s\n' 'bats bats' 'curl curl' 'jq jq' ;;
+    lint) echo 'tool shellcheck shellcheck' ;;
+    esac
+    case $1 in sanitize | malformed) printf '%s\n' 'tool clang clang' 'sanitizer clang libclang-rt-dev' ;; esac
 }
 
 needs_to_cross_compile() {

@@ -12,6 +12,95 @@ program() {
     chmod +x "$path"
 }
 
+# A checkout with scripts/test, one unit test in the builds' folders, and a machine (bin) that has just what building and the test "a" need.
+make_checkout() {
+    mkdir -p scripts tests/unit tests/cli bin
+    cp "$ROOT/scripts/test" "$ROOT/scripts/lib.sh" scripts
+    : >tests/unit/test_a.c
+    for tool in sh dirname basename mkdir rm nproc sed awk grep cat sort wc xargs timeout tail head date env id true; do ln -s "$(type -P "$tool")" bin; done
+    for tool in cc gcc make; do program "bin/$tool" :; done
+    program bin/ldconfig 'echo libopenblas.so.0'
+}
+on_that_machine() { run env -i PATH="$PWD/bin" "$@"; }
+
+@test "scripts/test: what a test leaves out is counted and named" {
+    make_checkout
+    program build/gcc/tests/test_a "printf '%s\n' 'skipped: this processor has no sse9' '[  SKIPPED ] test_b' '[  PASSED  ] 3 test(s).' \
+        '[  SKIPPED ] 1 test(s), listed below:' '[  SKIPPED ] test_b'"
+    on_that_machine scripts/test unit
+    [ "$status" -eq 0 ]
+    prints "skipped: test_b"
+    prints "skipped: this processor has no sse9"
+    prints "test_a: 3 passed, 0 failed, 2 skipped (status 0)"
+    prints "s in all, 2 skipped"
+    prints "4 passed, 0 failed"
+}
+
+@test "scripts/test: a stage builds what it runs, and fails where that can't be built" {
+    make_checkout
+    program build/gcc/tests/test_a "echo '[  PASSED  ] 1 test(s).'"
+    program bin/make 'echo "$*" >>made' 'exit 2'
+    on_that_machine scripts/test unit
+    [ "$status" -eq 1 ]
+    grep -q 'CC=gcc tests$' made
+    prints "unit-build: FAILED"
+    program bin/bats "echo 1..1; echo ok 1"
+    program bin/curl :
+    program bin/jq :
+    : >tests/cli/a.bats
+    on_that_machine scripts/test cli
+    [ "$status" -eq 1 ]
+    prints "cli-build: FAILED"
+    prints "a.bats: 1 tests"
+}
+
+@test "scripts/test: a stage demands its own packages and no others" {
+    make_checkout
+    program build/gcc/tests/test_a "echo '[  PASSED  ] 1 test(s).'"
+    on_that_machine scripts/test unit
+    [ "$status" -eq 0 ]
+    on_that_machine scripts/test cli
+    [ "$status" -eq 1 ]
+    prints "missing: bats curl jq;"
+    on_that_machine scripts/test sanitize
+    [ "$status" -eq 1 ]
+    prints "missing: libclang-rt-dev clang;"
+    on_that_machine scripts/test lint
+    [ "$status" -eq 1 ]
+    prints "missing: shellcheck;"
+}
+
+@test "scripts/test: sanitized programs run without random addresses, where that is allowed" {
+    make_checkout
+    program bin/clang :
+    program build/clang-address+undefined/tests/test_a 'echo "by ${by:-itself}"' "echo '[  PASSED  ] 1 test(s).'"
+    program bin/setarch 'shift; export by=setarch; exec "$@"'
+    on_that_machine scripts/test sanitize
+    [ "$status" -eq 0 ]
+    grep -q '^by setarch$' build/logs/sanitize/test_a.log
+    program bin/setarch 'exit 1'
+    on_that_machine scripts/test sanitize
+    [ "$status" -eq 0 ]
+    grep -q '^by itself$' build/logs/sanitize/test_a.log
+}
+
+@test ".ci/run: tests run with the data that lies beside, and not at all where that can't be unpacked" {
+    mkdir -p checkout/.ci
+    cp "$ROOT/.ci/run" checkout/.ci
+    program checkout/scripts/test 'echo "tested with ${DLCLI_DATA:-nothing}"'
+    run checkout/.ci/run
+    [ "$status" -eq 0 ]
+    prints "tested with nothing"
+    program shared/data/prepare 'exit 3'
+    run checkout/.ci/run
+    [ "$status" -eq 3 ]
+    [[ $output != *tested* ]]
+    program shared/data/prepare :
+    run checkout/.ci/run
+    [ "$status" -eq 0 ]
+    prints "tested with $PWD/checkout/data"
+}
+
 @test "make: dlcli is of the compiler asked for last, and of the Makefile as it is" {
     cp "$ROOT/Makefile" .
     mkdir src
