@@ -98,7 +98,7 @@ cifar_split() {
     need cifar-10-batches-bin
     run=$(dirname "$(trained split linear-softmax --max-batches 1)")
     sed -n 's/.*"train_images":\([0-9]*\),"valid_images":\([0-9]*\).*/\1 \2/p' "$run/metrics.jsonl" | tr '\n' ' '
-    "$DLCLI" test "$run/last.safetensors" -q --json --threads "$threads" | sed 's/.*"test","images":\([0-9]*\).*/\1/'
+    "$DLCLI" test "$run/last.safetensors" -q --json ${threads:+--threads "$threads"} | sed 's/.*"test","images":\([0-9]*\).*/\1/'
 }
 
 # ---- convolution, pooling, softmax: the worked numbers ----
@@ -297,7 +297,7 @@ other_views() {
     echo "$(tested loss "$model") to $(tested loss "$model" --tta "$1")"
 }
 rate_found() {
-    "$DLCLI" train cfg/lenet.cfg --find-rate -o "$work/find-rate" -q --json --threads "$threads" --set data.path=data/cifar10-sample --set data.valid=100 |
+    "$DLCLI" train cfg/lenet.cfg --find-rate -o "$work/find-rate" -q --json ${threads:+--threads "$threads"} --set data.path=data/cifar10-sample --set data.valid=100 |
         value suggested_rate
 }
 epochs_run() { grep -c '"event":"epoch"' "$(dirname "$(trained "$@")")/metrics.jsonl"; }

@@ -121,3 +121,24 @@ on_that_machine() { run env -i PATH="$PWD/bin" "$@"; }
     cmp "$DLCLI" "to here/usr/bin/dlcli"
     grep -q '^\.TH' "to here/usr/share/man/man1/dlcli.1"
 }
+
+@test "scripts/course: leaves the number of threads to dlcli, unless told" {
+    program liar "echo \"\$*\" >>'$PWD/told'" 'exit 1'
+    DLCLI=$PWD/liar run "$ROOT/scripts/course" 'LeNet-5 on CIFAR-10, 60 steps'
+    grep -q '^train' told
+    [ "$(grep -c -e --threads told)" -eq 0 ]
+    DLCLI=$PWD/liar run "$ROOT/scripts/course" --threads 3 'LeNet-5 on CIFAR-10, 60 steps'
+    grep -q -e '--threads 3 ' told
+}
+
+@test "scripts/bench: as many threads as dlcli takes, unless told" {
+    command -v python3 >/dev/null || skip "python3 is missing"
+    mkdir scripts
+    cp "$ROOT/scripts/bench" scripts
+    program dlcli 'echo "$*" >>told' "[ \"\$2\" != cfg/lenet.cfg ] || echo '{\"threads\": 7}'" '[ "$1" = bench ]'
+    run scripts/bench data
+    [ "$status" -eq 1 ]
+    grep -q '^train .*--threads 7 ' told
+    run scripts/bench data --threads 5
+    grep -q '^train .*--threads 5 ' told
+}
