@@ -38,7 +38,7 @@ int logits_add(struct logits *l, const float *probabilities, size_t classes, dou
         l->room = room;
     }
     for (size_t c = 0; c < classes; c++) {
-        l->rows[l->count * classes + c] = (float)(soften * log(fmax((double)probabilities[c], FLT_MIN)));
+        l->rows[l->count * classes + c] = (float)(soften * log(probabilities[c] < FLT_MIN ? FLT_MIN : (double)probabilities[c]));
     }
     l->classes = classes;
     l->labels[l->count++] = label;
@@ -84,6 +84,9 @@ double logits_loss(const struct logits *l, double temperature) {
 
 double logits_temperature(const struct logits *l) {
     double low = 1 / HOTTEST, high = 1 / COLDEST;
+    if (!(mean_at(l, low).slope < 0) || !(mean_at(l, high).slope > 0)) {
+        return (double)NAN;
+    }
     for (int i = 0; i < 40; i++) {   /* to 1e-11 of its logarithm */
         double middle = sqrt(low * high);
         if (mean_at(l, middle).slope > 0) {

@@ -15,12 +15,13 @@ double calibration_error(const struct calibration *c);       /* NaN of no answer
 
 /* Answers to fit a temperature to: rows of logits (up to a constant of each row), and the right class of each. Owned: free with logits_free. */
 struct logits { float *rows; int32_t *labels; size_t count, room, classes; };
-/* Row of `classes` probabilities that a softmax gave of logits / soften. -1 where memory is out. */
+/* Row of `classes` probabilities that a softmax gave of logits / soften; NaN stays NaN. -1 where memory is out. */
 int logits_add(struct logits *l, const float *probabilities, size_t classes, double soften, int32_t label);
 void logits_free(struct logits *l);
 /* Mean negative log-likelihood of the labels under softmax(logits / temperature). */
 double logits_loss(const struct logits *l, double temperature);
-/* The temperature, 0.01..100, whose loss is least; count must not be 0. */
+/* The temperature of 0.01..100 whose loss is least; count must not be 0. NaN where there is none in between: all answers are right, which the colder
+ * the better says, or no better than chance, or not finite. */
 double logits_temperature(const struct logits *l);
 
 #endif

@@ -199,6 +199,14 @@ static int put_in(struct tensor_file *file, const char *path, size_t section, co
         return err_add(err, STATUS_REFUSED, "%s: has no config that could be changed", path);
     }
     config_put(&config.sections[section], key, value);
+    struct graph graph;
+    config.stored = 1;
+    bad = graph_build(&graph, &config, err);   /* what can't be opened again is not written */
+    graph_free(&graph);
+    if (bad) {
+        config_free(&config);
+        return -1;
+    }
     char *ini = config_to_ini(&config);
     tensor_file_replace(file, "dlcli.config", ini);
     checksum(file, digits);

@@ -211,7 +211,8 @@ static void check_op(struct trial *t, const struct op *op, double loss, struct r
     if (op->learns && op->out->grad) note(check, check_output(t, op, loss), "output");
 }
 
-int gradients_check(const struct graph *graph, uint64_t seed, struct threads *threads, struct gradient_check *checks, struct err *err) {
+int gradients_check(const struct graph *graph, uint64_t seed, struct threads *threads, const volatile sig_atomic_t *stop, struct gradient_check *checks,
+    struct err *err) {
     struct trial t = {0};
     if (!layer_losses(graph)) return err_add(err, STATUS_REFUSED, "%s: the network ends without a loss ([softmax] or [cost]): there is nothing to differentiate", graph->config->path);
     if (prepare(&t, graph, seed, threads, err)) return -1;
@@ -220,8 +221,9 @@ int gradients_check(const struct graph *graph, uint64_t seed, struct threads *th
     run_zero(&t.plan, &t.exec);
     run_backward(&t.plan, &t.exec);
     struct rng rng = rng_make(seed, RNG_CHECK, 1);
-    for (int i = 0; i < t.plan.op_count; i++)
+    int stopped = 0;
+    for (int i = 0; i < t.plan.op_count && !(stopped = stop && *stop); i++)
         if (t.plan.ops[i].node->layer >= 0) check_op(&t, &t.plan.ops[i], loss, &rng, &checks[t.plan.ops[i].node->layer]);
     release(&t);
-    return 0;
+    return stopped ? err_add(err, STATUS_INTERRUPTED, "stopped by a signal") : 0;
 }

@@ -2,6 +2,7 @@
 #ifndef DLCLI_GRADIENTS_H
 #define DLCLI_GRADIENTS_H
 
+#include <signal.h>
 #include "base/threads.h"
 #include "config.h"
 #include "graph.h"
@@ -16,7 +17,8 @@ void gradients_shrink(struct config *config);
 
 /* Checks every layer of graph (of a shrunk config). For each tensor T, with a random direction v, the derivative of the loss along v by
  * backpropagation, <dL/dT, v>, is held against (L(T + hv) - L(T - hv)) / 2h. checks: graph->layer_count, filled. -1 where the network has
- * no loss or memory can't be had. */
-int gradients_check(const struct graph *graph, uint64_t seed, struct threads *threads, struct gradient_check *checks, struct err *err);
+ * no loss, memory can't be had, or *stop is not 0 any more (looked at between layers; NULL: never). */
+int gradients_check(const struct graph *graph, uint64_t seed, struct threads *threads, const volatile sig_atomic_t *stop, struct gradient_check *checks,
+    struct err *err);
 
 #endif

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "layers/layer.h"
 
 int loader_threads(const struct dataset *set, int team) {
     int most = set->source->ops->flags & SOURCE_IN_MEMORY ? (team + 3) / 4 : team;
@@ -31,20 +32,27 @@ int label_rank(const float *row, int classes, int label) {
     return rank;
 }
 
+/* -1: an answer with a NaN in it says nothing. */
 static int said(const float *row, int classes) {
     int best = 0;
     for (int c = 1; c < classes; c++) {
         best = row[c] > row[best] ? c : best;
+    }
+    for (int c = 0; c < classes; c++) {
+        best = isnan(row[c]) ? -1 : best;
     }
     return best;
 }
 
 /* ---- a batch ---- */
 
+static struct truth truth_of(const struct measuring *m, const struct batch *batch) {
+    return (struct truth){.labels = batch->targets == NULL ? batch->labels : NULL, .values = batch->targets, .width = m->width};
+}
+
 /* One model's outputs of one view are added to m->views, its part of the losses to m->losses. Returns how many rows there are. */
 static size_t view_run(struct measuring *m, const struct member *member, const struct batch *batch, const float *input, int view) {
-    struct truth truth = {.labels = batch->targets == NULL ? batch->labels : NULL, .values = batch->targets,
-                          .width = m->width};
+    struct truth truth = truth_of(m, batch);
     struct exec exec = model_exec(member->model, m->job->threads);
     exec.batch = batch->count;
     exec.truth = &truth;
@@ -79,21 +87,42 @@ static void member_run(struct measuring *m, const struct member *member, const s
     }
 }
 
+/* The losses of the averaged outputs, by the first network's own layer. */
+static void outputs_lose(struct measuring *m, const struct batch *batch, size_t rows) {
+    struct op op = *m->loss_op;
+    struct tensor in = *op.in[0], *ins[] = {&in, NULL};
+    struct truth truth = truth_of(m, batch);
+    struct exec exec = model_exec(m->job->models[0], m->job->threads);
+    exec.batch = batch->count;
+    exec.truth = &truth;
+    exec.loss = m->losses;
+    in.data = m->outputs;
+    in.layout = LAYOUT_NCHW;
+    if (exec.kernels->dtype != DTYPE_F32) {
+        exec.kernels->from_f32(exec.threads, m->outputs, m->room, rows * m->width);
+        in.data = m->room;
+    }
+    op.in = ins;
+    op.out = &in;
+    memset(m->losses, 0, rows * sizeof *m->losses);
+    op.ops->forward(&op, &exec);
+}
+
 /* -1 where there is no memory for its logits. */
 static int row_classify(struct measuring *m, const float *row, int label, double loss) {
-    int classes = m->out->classes;
+    int classes = m->out->classes, best = said(row, classes);
     if (label < 0 || label >= classes) {
         return 0;
     }
     int rank = label_rank(row, classes, label);
-    m->top1 += rank == 0;
-    m->top5 += rank < 5;
+    m->top1 += rank == 0 && best >= 0;
+    m->top5 += rank < 5 && best >= 0;
     m->out->images++;
-    m->out->loss += m->from_outputs ? -log(fmax(row[label], FLT_MIN)) : loss;
-    if (m->out->confusion != NULL) {
-        m->out->confusion[(size_t)label * (size_t)classes + (size_t)said(row, classes)]++;
+    m->out->loss += m->from_outputs ? -log(row[label] < FLT_MIN ? FLT_MIN : (double)row[label]) : loss;
+    if (m->out->confusion != NULL && best >= 0) {
+        m->out->confusion[(size_t)label * (size_t)classes + (size_t)best]++;
     }
-    calibration_add(&m->calibration, row[said(row, classes)], rank == 0);
+    calibration_add(&m->calibration, best < 0 ? (double)NAN : (double)row[best], rank == 0);
     return m->job->logits == NULL ? 0 : logits_add(m->job->logits, row, (size_t)classes, m->job->soften, label);
 }
 
@@ -116,6 +145,9 @@ static int batch_measure(struct measuring *m, struct batch *const *batches, stru
     memset(m->losses, 0, rows * sizeof *m->losses);
     for (int i = 0; i < m->job->count; i++) {
         member_run(m, &m->members[i], batches[i]);
+    }
+    if (m->loss_op != NULL) {
+        outputs_lose(m, first, rows);
     }
     for (size_t r = 0; r < rows; r++) {
         const float *row = m->outputs + r * m->width;

@@ -4,17 +4,18 @@
 
 #include "measure.h"
 
-/* One model of the ensemble. Where its pictures become numbers in another way it has a loader of its own. */
+/* One model of the ensemble. Where its samples become numbers in another way it has a loader of its own. */
 struct member { struct model *model; struct preprocess preprocess; struct loader *loader; };
 
 struct measuring {
     const struct measure_job *job;
     struct member *members;
     size_t width, rows;                      /* outputs of a row; rows of a batch, at most */
-    int batch, from_outputs;                 /* the loss is worked out from the probabilities, not the network's own */
+    int batch, from_outputs;                 /* the loss is the cross-entropy of the outputs, not the networks' own */
+    const struct op *loss_op;                /* the first network's loss, to be run on the outputs; or NULL */
     float *outputs, *room;                   /* rows x width: averaged; of one model */
     float *views;                            /* the sum of one model's outputs for a picture's views */
-    float *view;                             /* a batch of inputs, changed as job->tta says */
+    float *view;                             /* a batch of one model's inputs, changed as job->tta says */
     struct calibration calibration;
     double *loss, *losses;                   /* per row: of one model; summed over models */
     double error, *target, *target_squares;  /* regression: sums, the latter two per column */

@@ -151,6 +151,24 @@ void model_set_classes(struct model *model, char *const *classes, int count) {
     model->class_count = count;
 }
 
+int model_agrees(const struct model *model, const struct model *first, struct err *err) {
+    const struct graph *a = &model->graph, *b = &first->graph;
+    if (a->classes != b->classes || !shape_same(a->nodes[a->output].out, b->nodes[b->output].out)) {
+        return err_add(err, STATUS_REFUSED, "%s: has not the outputs that %s has: they are no ensemble", model->path, first->path);
+    }
+    if (a->gives_probabilities != b->gives_probabilities) {
+        return err_add(err, STATUS_REFUSED, "%s: gives %s, but %s %s: they are no ensemble", model->path,
+                       a->gives_probabilities ? "probabilities" : "scores", first->path, b->gives_probabilities ? "probabilities" : "scores");
+    }
+    for (int i = 0; model->classes != NULL && first->classes != NULL && i < model->class_count && i < first->class_count; i++) {
+        if (strcmp(model->classes[i], first->classes[i]) != 0) {
+            return err_add(err, STATUS_REFUSED, "%s: its class %d is \"%s\", that of %s \"%s\": they are no ensemble", model->path, i,
+                           model->classes[i], first->path, first->classes[i]);
+        }
+    }
+    return 0;
+}
+
 void model_close(struct model *model) {
     for (int i = 0; i < model->class_count; i++) {
         free(model->classes[i]);

@@ -33,6 +33,8 @@ int model_open(struct model *model, const char *path, const struct model_options
 int model_plan(struct model *model, const struct plan_options *options, uint64_t seed, struct err *err);
 /* Sets the names of the classes (copied; count 0: there are none). */
 void model_set_classes(struct model *model, char *const *classes, int count);
+/* Can its answers be averaged with those of `first`: as many, of the same classes, both probabilities or both not? -1 with a sentence where not. */
+int model_agrees(const struct model *model, const struct model *first, struct err *err);
 void model_close(struct model *model);
 /* An exec for the plan, inference, full batch. */
 struct exec model_exec(const struct model *model, struct threads *threads);

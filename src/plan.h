@@ -4,6 +4,7 @@
 #ifndef DLCLI_PLAN_H
 #define DLCLI_PLAN_H
 
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "graph.h"
@@ -93,6 +94,7 @@ struct plan_options {
     int keep_layer;             /* a layer whose output must survive the forward pass (predict --layer), else -1 */
     int keep_all;               /* no reuse at all: every value survives (tests, check) */
     enum quantize quantize;         /* what model_plan does to know the spans */
+    const volatile sig_atomic_t *stop;      /* it ends, with INTERRUPTED, where that is not 0 any more; NULL: never */
 };
 
 /* -1 with a sentence where memory can't be had. Parameters are zero until plan_init or a checkpoint fills them. */

@@ -11,7 +11,7 @@
 #include "sources/source.h"
 
 /* Per node the least and the greatest number of its input in each batch, averaged: a single outlier doesn't coarsen all the others. */
-struct watching { const struct exec *exec; struct span *spans; int batches; };
+struct watching { const struct exec *exec; struct span *spans; int batches; const volatile sig_atomic_t *stop; };
 
 static void see(void *arg, const struct op *op, int backward, int begin) {
     struct watching *w = arg;
@@ -57,6 +57,9 @@ static int watch_loader(struct model *model, struct watching *w, struct exec *ex
     int seen = 0;
     while (seen < QUANTIZE_SAMPLES) {
         struct batch *batch;
+        if (w->stop != NULL && *w->stop != 0) {
+            return err_add(err, STATUS_INTERRUPTED, "stopped by a signal");
+        }
         if (loader_next(loader, &batch, err) != 0) {
             return -1;
         }
@@ -96,7 +99,7 @@ static int calibrate(struct model *model, const struct plan_options *options, ui
         return -1;
     }
     struct exec exec = model_exec(model, team);
-    struct watching w = {.spans = spans};
+    struct watching w = {.spans = spans, .stop = options->stop};
     int bad = (options->quantize == QUANTIZE_BY_NOISE ? watch_noise : watch_data)(model, &w, &exec, seed, err);
     for (int i = 0; i < model->graph.node_count && w.batches > 0; i++) {
         spans[i].low /= (float)w.batches;

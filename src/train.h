@@ -49,13 +49,13 @@ void rate_test_free(struct rate_test *test);
 /* ---- measuring, shared with `test` and validation ---- */
 struct measure {
     uint64_t images; double loss, top1, top5, seconds;     /* loss: mean, without class weights and label smoothing */
-    uint64_t *confusion; int classes;                      /* classes x classes, [true][said]; malloc'ed */
+    uint64_t *confusion; int classes;                      /* classes x classes, [true][said]; malloc'ed. An answer with a NaN says nothing */
     double ece;                                            /* expected calibration error; NaN where nothing says probabilities */
     int sequence;                                          /* each symbol was measured: images counts them */
     double rmse, r2; int regression;                       /* of all outputs together; regression: top1, top5 are NaN */
 };
 /* Runs every sample of the split through the planned model(s) and measures. Several are an ensemble: outputs averaged,
- * the loss that of the averaged probabilities. Samples without a label count nothing. Free *out either way. */
+ * the loss that of the average. What makes no ensemble is refused. Samples without a label count nothing. Free *out either way. */
 int measure_run(struct model *const *models, int model_count, const struct data *data, enum split split,
     struct threads *threads, struct progress *progress, struct measure *out, struct err *err);
 void measure_free(struct measure *m);

@@ -64,7 +64,7 @@ void tta_add(enum tta tta, const struct graph *graph, int view, const float *out
     int logits = of_logits(tta, graph);
     float weight = (float)tta_weight(tta, view);
     for (size_t i = 0; i < count; i++) {
-        sum[i] += weight * (logits ? logf(fmaxf(outputs[i], FLT_MIN)) : outputs[i]);
+        sum[i] += weight * (logits ? logf(outputs[i] < FLT_MIN ? FLT_MIN : outputs[i]) : outputs[i]);
     }
 }
 

@@ -23,6 +23,9 @@ int file_put(struct file_writer *w, const void *bytes, size_t size, struct err *
 int file_commit(struct file_writer *w, struct err *err);
 void file_abandon(struct file_writer *w);
 
+/* Can `path` be written? Tried before work begins, by beginning the file: STATUS_REFUSED where not. stdout, devices and pipes are left alone. */
+int file_try(const char *path, struct err *err);
+
 /* All of it at once, atomically; "-" writes to stdout. */
 int file_write(const char *path, const void *bytes, size_t size, struct err *err);
 

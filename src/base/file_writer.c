@@ -172,3 +172,18 @@ int file_write(const char *path, const void *bytes, size_t size, struct err *err
     }
     return file_commit(&w, err);
 }
+
+int file_try(const char *path, struct err *err) {
+    struct file_writer w;
+    struct stat st;
+    struct err refused = {0};
+    if (strcmp(path, "-") == 0 || (stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))) {
+        return 0;
+    }
+    if (file_begin(&w, path, &refused) == 0) {
+        file_abandon(&w);
+        return 0;
+    }
+    refused.status = STATUS_REFUSED;
+    return err_move(err, &refused);
+}

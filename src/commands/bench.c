@@ -33,7 +33,7 @@ struct bench {
     struct exec exec; struct truth truth;
     float *input; int32_t *labels; float *values;
     int train, batch, repeat;
-    double *steps;                                  /* seconds of each measured step */
+    double *steps, *images;                         /* of each measured step: seconds, samples */
     double *forward, *backward;                     /* ops x repeat */
     int at; double begun;
 };
@@ -54,7 +54,8 @@ static int next_input(struct bench *b, const float **input, struct err *err) {
     } while (!batch);
     *input = batch->input;
     b->exec.batch = batch->count;
-    if (batch->labels) b->truth.labels = batch->labels;
+    b->truth.labels = batch->targets ? NULL : batch->labels;
+    b->truth.values = batch->targets;
     return 0;
 }
 
@@ -70,17 +71,21 @@ static int step(struct bench *b, struct err *err) {
         optimizer_step(&b->optimizer, &b->exec, 1e-6, 1, b->exec.step++, 0);
         run_pack(&b->model.plan, &b->exec);
     }
-    if (b->at >= 0) b->steps[b->at] = progress_now() - begin;
+    if (b->at >= 0) {
+        b->steps[b->at] = progress_now() - begin;
+        b->images[b->at] = b->exec.batch;
+    }
     return 0;
 }
 
 static int open_data(struct bench *b, struct err *err) {
     const char *spec = flags_text(&b->context->args, "data");
     if (!spec) return 0;
-    if (data_open(&b->data, &b->model.graph, 1u << SPLIT_TRAIN, spec, b->context->seed, err)) return -1;
+    if (data_open(&b->data, &b->model.graph, 1u << SPLIT_TRAIN, spec, context_seed(b->context, &b->model), err)) return -1;
+    if (data_fits_output(&b->data, &b->data.sets[SPLIT_TRAIN], &b->model.graph, err)) return -1;
     struct loader_options options = {
         .set = &b->data.sets[SPLIT_TRAIN], .preprocess = &b->data.preprocess, .augment = &b->data.augment,
-        .steps = b->model.graph.input.t, .batch = b->batch, .ahead = 2, .shuffle = 1, .seed = b->context->seed, .endless = 1,
+        .steps = b->model.graph.input.t, .batch = b->batch, .ahead = 2, .shuffle = 1, .seed = context_seed(b->context, &b->model), .endless = 1,
     };
     return (b->loader = loader_make(&options, err)) ? 0 : -1;
 }
@@ -113,10 +118,11 @@ static int prepare(struct bench *b, struct err *err) {
     struct plan_options options = context_plan(context, b->batch, b->train);
     if (context->int8 && b->train) return err_add(err, STATUS_REFUSED, "--precision int8: want fp32 or bf16 where something is trained");
     if (context->int8 && !flags_text(args, "data")) options.quantize = QUANTIZE_BY_NOISE;
-    if (model_plan(&b->model, &options, context->seed, err) || !context_team(context, err) || open_data(b, err)) return -1;
+    if (model_plan(&b->model, &options, context_seed(context, &b->model), err) || !context_team(context, err) || open_data(b, err)) return -1;
     if (b->train && optimizer_make(&b->optimizer, b->model.graph.net, &b->model.plan, err)) return -1;
     size_t cells = (size_t)b->model.plan.op_count * (size_t)b->repeat;
     b->steps = mem_need((size_t)b->repeat, sizeof *b->steps);
+    b->images = mem_need((size_t)b->repeat, sizeof *b->images);
     b->forward = mem_need(cells, sizeof *b->forward);
     b->backward = mem_need(cells, sizeof *b->backward);
     fill(b);
@@ -169,13 +175,14 @@ static struct row row_of(struct bench *b, int layer) {
         row.backward += median(b->backward + (size_t)i * (size_t)b->repeat, b->repeat);
         row.bytes += op->in_count ? bytes_of(b, op) : 0;
         if (op->ops == &layer_reorder) continue;
-        row.flops += (op->node->flops + (b->train && op->in_count ? backward_flops(op) : 0)) * b->batch;
+        row.flops += (op->node->flops + (b->train && op->in_count ? backward_flops(op) : 0)) * b->exec.batch;
         if (!row.implementation) row.implementation = op->implementation;
     }
     return row;
 }
 
-struct totals { double seconds, flops, peak, rate; size_t memory; };
+/* images: of the median step, which a data set may fill less than the batch. */
+struct totals { double seconds, images, flops, peak, rate; size_t memory; };
 
 static void print_json(struct bench *b, const struct totals *t, struct text *out) {
     struct json j = {{0}, 0};
@@ -185,7 +192,7 @@ static void print_json(struct bench *b, const struct totals *t, struct text *out
     json_text(&j, "precision", precision_name(b->context));
     json_int(&j, "threads", b->context->threads_wanted);
     json_text(&j, "isa", b->exec.kernels->isa);
-    json_real(&j, "images_per_second", b->batch / t->seconds);
+    json_real(&j, "images_per_second", t->images / t->seconds);
     json_real(&j, "seconds_per_step", t->seconds);
     json_real(&j, "flops_per_second", t->flops / t->seconds);
     json_real(&j, "peak_flops_per_second", t->peak);
@@ -234,14 +241,15 @@ static void print_table(struct bench *b, const struct totals *t, struct text *ou
     if (flags_on(&b->context->args, "layers")) print_layers(b, t, out);
     text_add(out, "%s, batch %d, %s, %d thread%s, %s: %.1f images/s, %.3f ms a step, %.1f GFLOP/s of a measured peak of %.1f (%.1f%%), %.0f MB; memory's rate %.1f GB/s\n",
         b->train ? "training" : "inference", b->batch, precision_name(b->context), b->context->threads_wanted,
-        b->context->threads_wanted == 1 ? "" : "s", b->exec.kernels->isa, b->batch / t->seconds, t->seconds * 1e3, t->flops / t->seconds / 1e9, t->peak / 1e9,
+        b->context->threads_wanted == 1 ? "" : "s", b->exec.kernels->isa, t->images / t->seconds, t->seconds * 1e3, t->flops / t->seconds / 1e9, t->peak / 1e9,
         100 * t->flops / t->seconds / t->peak, (double)t->memory / 1e6, t->rate / 1e9);
 }
 
 static struct totals total(struct bench *b) {
     size_t memory = machine_peak_memory();   /* before the arrays that measure memory's rate */
-    struct totals t = {.seconds = median(b->steps, b->repeat), .peak = machine_flops(b->exec.kernels, b->context->team),
+    struct totals t = {.seconds = median(b->steps, b->repeat), .images = median(b->images, b->repeat), .peak = machine_flops(b->exec.kernels, b->context->team),
         .rate = machine_bytes(b->context->team), .memory = memory};
+    b->exec.batch = (int)lround(t.images);   /* what row_of counts by */
     for (int i = 0; i < b->model.graph.layer_count; i++) t.flops += row_of(b, i).flops;
     return t;
 }
@@ -251,7 +259,7 @@ static void release(struct bench *b) {
     data_close(&b->data);
     optimizer_free(&b->optimizer);
     model_close(&b->model);
-    void *all[] = {b->input, b->labels, b->values, b->exec.loss, b->steps, b->forward, b->backward};
+    void *all[] = {b->input, b->labels, b->values, b->exec.loss, b->steps, b->images, b->forward, b->backward};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
 }
 

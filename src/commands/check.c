@@ -61,7 +61,7 @@ static int gradients(struct context *context, struct model *model, struct err *e
     struct gradient_check *checks = NULL;
     int bad = graph_build(small, &model->config, err);
     if (!bad) checks = mem_need((size_t)small->layer_count, sizeof *checks);
-    bad = bad || !context_team(context, err) || gradients_check(small, context->seed, context->team, checks, err)
+    bad = bad || !context_team(context, err) || gradients_check(small, context->seed, context->team, context->stop, checks, err)
         || print_gradients(context, small, checks, err);
     free(checks);
     return bad;
@@ -70,7 +70,7 @@ static int gradients(struct context *context, struct model *model, struct err *e
 /* Opens and reads every sample of every split that the config has: files, sizes, labels. Then what training would refuse besides. */
 static int read_data(struct context *context, struct model *model, struct text *out, struct err *err) {
     struct data data;
-    uint64_t seed = context->has_seed ? context->seed : (uint64_t)config_int(model->graph.net, "seed");
+    uint64_t seed = context_seed(context, model);
     int bad = data_open(&data, &model->graph, 1u << SPLIT_TRAIN | 1u << SPLIT_VALID | 1u << SPLIT_TEST, NULL, seed, err);
     size_t broken = 0;
     for (int s = 0; s < 3 && !bad; s++) {

@@ -44,6 +44,8 @@ struct threads *context_team(struct context *context, struct err *err);
 int context_model(struct context *context, const char *path, struct model *model, struct err *err);
 /* Refuses -w beside several models: it replaces the weights of each. */
 int context_weights(const struct context *context, size_t models, struct err *err);
+/* --seed, else the model's own ([net] seed=), which drew its validation samples. */
+uint64_t context_seed(const struct context *context, const struct model *model);
 /* Plan options of an inference or a training plan with the context's precision, instruction set and threads. */
 struct plan_options context_plan(const struct context *context, int batch, int training);
 /* Exactly `least`..`most` operands, else a usage error. */

@@ -46,9 +46,13 @@ int context_weights(const struct context *context, size_t models, struct err *er
     return err_add(err, STATUS_REFUSED, "-w: would give all %zu models of the ensemble the same weights: want one model, or checkpoints (`dlcli import` makes one)", models);
 }
 
+uint64_t context_seed(const struct context *context, const struct model *model) {
+    return context->has_seed ? context->seed : (uint64_t)config_int(model->graph.net, "seed");
+}
+
 struct plan_options context_plan(const struct context *context, int batch, int training) {
     return (struct plan_options){.isa = context->isa, .ref_only = context->ref_only, .dtype = context->precision, .batch = batch, .training = training,
-        .threads = context->threads_wanted, .keep_layer = -1, .quantize = context->int8 ? QUANTIZE_BY_DATA : QUANTIZE_NOT};
+        .threads = context->threads_wanted, .keep_layer = -1, .quantize = context->int8 ? QUANTIZE_BY_DATA : QUANTIZE_NOT, .stop = context->stop};
 }
 
 int context_operands(const struct context *context, size_t least, size_t most, const char *what, struct err *err) {

@@ -269,7 +269,10 @@ static int read_settings(struct opening *o, const char *spec) {
 
 int data_fits_output(const struct data *data, const struct dataset *set, const struct graph *graph, struct err *err) {
     size_t outputs = shape_step(graph->nodes[graph->output].out);
-    int targets = set->source->target_count;
+    int targets = set->source->target_count, answers = answers_of(graph), labels = set->source->label_count > 0 ? set->source->label_count : 1;
+    if (answers != labels) {
+        return config_refuse(data->section, "data", NULL, err, "the network answers %d time%s a sample, the data %d", answers, answers == 1 ? "" : "s", labels);
+    }
     if (targets > 0 && (size_t)targets != outputs) {
         return config_refuse(data->section, "data", NULL, err, "the samples have %d target values, but the network has %zu outputs", targets, outputs);
     }

@@ -141,8 +141,8 @@ void data_close(struct data *data);
  * their numbers there: other data may call them otherwise. -1 with a sentence where it would not be read as the same. */
 int data_resolve(const struct data *data, struct section *section, struct err *err);
 
-/* Has a sample of the set as many target values as the network has outputs; has the data as many classes, where a loss on values takes labels as rows of
- * 0 and 1? -1 with a sentence where not. */
+/* Has a sample of the set as many answers as the network gives, and as many target values as that has outputs; has the data as many classes, where a
+ * loss on values takes labels as rows of 0 and 1? -1 with a sentence where not. */
 int data_fits_output(const struct data *data, const struct dataset *set, const struct graph *graph, struct err *err);
 
 /* Slots of the graph that start as INIT_WHITENING get their values from the training samples, which are open (whitening.c).

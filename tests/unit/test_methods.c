@@ -231,6 +231,21 @@ static void views_averaged(void **state) {
     }
 }
 
+/* NaN is no probability of next to nothing. */
+static void views_of_nan(void **state) {
+    (void)state;
+    static const float p[] = {NAN, 0.5f, 0.5f};
+    struct graph classifier = {.gives_probabilities = 1};
+    for (enum tta tta = TTA_MIRROR; tta <= TTA_MIRROR_TRANSLATE; tta++) {
+        float sum[3] = {0};
+        for (int v = 0; v < tta_views(tta); v++) {
+            tta_add(tta, &classifier, v, p, 3, sum);
+        }
+        tta_finish(tta, &classifier, 1, 3, sum);
+        assert_true(isnan(sum[0]));
+    }
+}
+
 /* ---- calibration ---- */
 
 static void bins(void **state) {
@@ -270,6 +285,21 @@ static void temperature(void **state) {
     assert_true(fabs(t - 2.5) < 0.1);
     assert_true(logits_loss(&logits, t) < logits_loss(&logits, t * 1.05) && logits_loss(&logits, t) < logits_loss(&logits, t / 1.05));
     logits_free(&logits);
+}
+
+/* Answers that are all right want the coldest softmax, those worse than chance the hottest: there is no temperature between; nor of NaN. */
+static void no_temperature(void **state) {
+    (void)state;
+    static const float rows[][2] = {{0.8f, 0.2f}, {0.3f, 0.7f}, {NAN, NAN}};
+    static const int32_t labels[][2] = {{0, 1}, {1, 0}, {0, 1}};
+    for (int i = 0; i < 3; i++) {
+        struct logits logits = {0};
+        for (int row = 0; row < 2; row++) {
+            assert_int_equal(logits_add(&logits, i == 2 ? rows[2] : rows[row], 2, 1, labels[i][row]), 0);
+        }
+        assert_true(isnan(logits_temperature(&logits)));
+        logits_free(&logits);
+    }
 }
 
 /* calibration= divides the logits outside training alone. */
@@ -492,7 +522,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(changes_like_pillow), cmocka_unit_test(mixes), cmocka_unit_test(mixes_what_can_be),
         cmocka_unit_test(shares_are_of_beta), cmocka_unit_test(views), cmocka_unit_test(views_averaged), cmocka_unit_test(bins), cmocka_unit_test(temperature),
-        cmocka_unit_test(calibration_key), cmocka_unit_test(soft_labels), cmocka_unit_test(pools_like_pytorch),
+        cmocka_unit_test(calibration_key), cmocka_unit_test(no_temperature), cmocka_unit_test(views_of_nan), cmocka_unit_test(soft_labels), cmocka_unit_test(pools_like_pytorch),
         cmocka_unit_test(pools_back_like_pytorch), cmocka_unit_test(pools_by_hand), cmocka_unit_test(blocks_survive),
         cmocka_unit_test(distributions), cmocka_unit_test(orthogonal_and_dirac),
     };

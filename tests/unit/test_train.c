@@ -611,6 +611,25 @@ static void a_regression_is_measured(void **state) {
     model_close(&model);
 }
 
+/* The look at training pictures before 8-bit products. */
+static void a_signal_ends_quantizing(void **state) {
+    (void)state;
+    clean();
+    struct model model;
+    struct model_options options = {0};
+    struct plan_options plan = plan_for(0);
+    struct err err = {0};
+    volatile sig_atomic_t stop = 1;
+    plan.quantize = QUANTIZE_BY_DATA;
+    plan.stop = &stop;
+    put_config("net.cfg", "", "", small_layers);
+    assert_int_equal(model_open(&model, "net.cfg", &options, &err), 0);
+    assert_int_equal(model_plan(&model, &plan, 0, &err), -1);
+    assert_int_equal(err.status, STATUS_INTERRUPTED);
+    err_free(&err);
+    model_close(&model);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_run_leaves_what_it_promises),   cmocka_unit_test(a_resume_gives_the_same_bits),
@@ -623,6 +642,7 @@ int main(void) {
         cmocka_unit_test(patience_ends_early),             cmocka_unit_test(plateau_lowers_the_rate),
         cmocka_unit_test(without_validation_best_is_last), cmocka_unit_test(weights_start_a_run),
         cmocka_unit_test(an_ensemble_is_measured),         cmocka_unit_test(a_regression_is_measured),
+        cmocka_unit_test(a_signal_ends_quantizing),
     };
     return cmocka_run_group_tests_name("train", tests, scratch_make, scratch_remove);
 }
