@@ -78,7 +78,7 @@ char *context_label(const char *path) {
     if (!strcmp(path, "-")) return mem_copy("network");
     if (end && end > path && (!strcmp(end, "/best.safetensors") || !strcmp(end, "/last.safetensors"))) {
         while (from > path && from[-1] != '/') from--;
-        return mem_copy_n(from, (size_t)(end - from));
+        if (*from != '.' && from < end) return mem_copy_n(from, (size_t)(end - from));   /* "." and ".." are no names, and hidden files nobody finds */
     }
     from = end ? end + 1 : path;
     const char *dot = strrchr(from, '.');

@@ -31,6 +31,12 @@ static const struct value *weight_of(const struct model *model, int layer) {
     return NULL;
 }
 
+static int has_weight(const struct node *node) {
+    for (int i = 0; i < node->slot_count; i++)
+        if (!strcmp(node->slots[i].suffix, "weight")) return 1;
+    return 0;
+}
+
 /* Filters over one channel or three are a tile each, over more a row of tiles. A connected layer's rows look at its input as one. What is
  * no picture is drawn as the matrix it is. */
 static struct tiles tiles_of(const struct model *model, const struct value *v) {
@@ -47,11 +53,19 @@ static struct tiles tiles_of(const struct model *model, const struct value *v) {
         .width = width, .together = (size_t)channels};
 }
 
+/* Are the layer's outputs the classes? From the network's output back there are no weights but its own. */
+static int gives_classes(const struct model *model, const struct value *v) {
+    const struct graph *g = &model->graph;
+    const struct node *node = &g->nodes[g->output];
+    while (node != v->node && node->in_count == 1 && !has_weight(node)) node = &g->nodes[node->in[0]];
+    return node == v->node && g->classes > 0 && v->slot->dims[0] == g->classes;
+}
+
 static int draw_weights(struct context *context, struct model *model, const char *reference, const char *path, struct err *err) {
     int layer = graph_find_layer(&model->graph, reference, err);
     struct plan_options options = context_plan(context, 1, 0);
     options.dtype = DTYPE_F32;
-    if (layer < 0 || model_plan(model, &options, context->seed, err)) return -1;
+    if (layer < 0 || model_plan(model, &options, context_seed(context, model), err)) return -1;
     const struct value *v = weight_of(model, layer);
     const char *name = model->graph.layers[layer].name;
     if (!v) return err_add(err, STATUS_REFUSED, "%s: layer \"%s\" has no weights to draw", model->path, name);
@@ -60,7 +74,7 @@ static int draw_weights(struct context *context, struct model *model, const char
     char shape[64] = "", *title;
     for (int i = 0; i < v->slot->ndim; i++) snprintf(shape + strlen(shape), sizeof shape - strlen(shape), "%s%d", i ? "x" : "", v->slot->dims[i]);
     tiles.title = title = mem_format("%s.weight  %s", name, shape);
-    if (tiles.count == (size_t)model->class_count && model->classes) tiles.labels = model->classes;
+    if (tiles.count == (size_t)model->class_count && model->classes && gives_classes(model, v)) tiles.labels = model->classes;
     double width = 0;
     struct canvas *c = canvas_make(1, 1, TILES_BACKGROUND);
     double height = tiles_draw(&tiles, c, 0, &width);

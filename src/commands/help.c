@@ -122,6 +122,18 @@ static int unknown(const char *name, struct err *err) {
     return err_add(err, STATUS_REFUSED, "help knows no \"%s\"; `dlcli help` lists what there is", name);
 }
 
+/* {"topic":...,"text":...} in place of the text. */
+static void wrap_json(struct text *out, const char *topic) {
+    struct json j = {{0}, 0};
+    json_open(&j, NULL, '{');
+    json_text(&j, "topic", topic);
+    json_text(&j, "text", out->text);
+    json_close(&j, '}');
+    text_free(out);
+    *out = j.out;
+    text_add(out, "\n");
+}
+
 static int run(struct context *context, struct err *err) {
     if (context_operands(context, 0, 1, "at most one topic: dlcli help convolutional", err)) return -1;
     struct text out = {0};
@@ -130,6 +142,7 @@ static int run(struct context *context, struct err *err) {
     else if (!strcmp(context->args.operands[0], "reference")) bad = reference_markdown(&out, err);
     else if (!strcmp(context->args.operands[0], "man")) bad = reference_man(&out, err);
     else if (!topic_manual(&out, context->args.operands[0])) bad = unknown(context->args.operands[0], err);
+    if (!bad && context->json) wrap_json(&out, context->args.operand_count ? context->args.operands[0] : NULL);
     bad = bad || context_print(context, out.text, out.length, err);
     text_free(&out);
     return bad ? -1 : 0;

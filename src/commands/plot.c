@@ -124,6 +124,39 @@ static int print_charts(struct context *context, const struct chart *charts, int
     return bad;
 }
 
+/* A line a chart; what is not finite is null. */
+static int print_json(struct context *context, const struct chart *charts, int n, struct err *err) {
+    struct text out = {0};
+    for (int i = 0; i < n; i++) {
+        struct json j = {{0}, 0};
+        json_open(&j, NULL, '{');
+        json_text(&j, "metric", charts[i].y.percent ? "accuracy" : "loss");
+        json_text(&j, "over", charts[i].x.label);
+        json_open(&j, "curves", '[');
+        for (size_t s = 0; s < charts[i].series_count; s++) {
+            const struct chart_series *curve = &charts[i].series[s];
+            json_open(&j, NULL, '{');
+            json_text(&j, "curve", curve->label);
+            json_open(&j, "points", '[');
+            for (size_t p = 0; p < curve->count; p++) {
+                json_open(&j, NULL, '[');
+                json_real(&j, NULL, curve->points[p].x);
+                json_real(&j, NULL, curve->points[p].y);
+                json_close(&j, ']');
+            }
+            json_close(&j, ']');
+            json_close(&j, '}');
+        }
+        json_close(&j, ']');
+        json_close(&j, '}');
+        text_add(&out, "%s\n", j.out.text);
+        text_free(&j.out);
+    }
+    int bad = context_print(context, out.text, out.length, err);
+    text_free(&out);
+    return bad;
+}
+
 static int write_charts(const char *path, const struct chart *charts, int n, struct err *err) {
     double height = 0, y = 0;
     for (int i = 0; i < n; i++) height += chart_height(&charts[i], WIDTH, HEIGHT);
@@ -150,7 +183,9 @@ static int plot(struct context *context, const struct metrics *runs, struct err 
         chart_free(&charts[--n]);
     }
     if (!bad && !n) bad = err_add(err, STATUS_REFUSED, "%s: there is nothing to plot: no loss was finite", runs[0].path);
-    bad = bad || (output ? write_charts(output, charts, n, err) : print_charts(context, charts, n, err));
+    bad = bad || (output && write_charts(output, charts, n, err));
+    if (context->json) bad = bad || print_json(context, charts, n, err);
+    else if (!output) bad = bad || print_charts(context, charts, n, err);
     for (int i = 0; i < n; i++) chart_free(&charts[i]);
     return bad;
 }
@@ -160,6 +195,7 @@ static int run(struct context *context, struct err *err) {
     if (context_operands(context, 1, MOST_RUNS, "a run: dlcli plot runs/last", err)) return -1;
     const char *output = flags_text(args, "output");
     if (output && canvas_check(output, "--output", err)) return -1;
+    if (output && !strcmp(output, "-") && context->json) return err_add(err, STATUS_REFUSED, "--json and --output - exclude each other: both are for stdout");
     struct metrics *runs = mem_need(args->operand_count, sizeof *runs);
     int bad = 0;
     for (size_t i = 0; i < args->operand_count; i++) bad |= metrics_read(&runs[i], args->operands[i], err);
@@ -175,7 +211,7 @@ const struct command command_plot = {
     .synopsis = "plot RUN... [--output FILE.png|.svg] [--metric loss|accuracy]",
     .summary = "curves of loss and accuracy, of one run or several",
     .help = "Training and validation, from RUN/metrics.jsonl, over epochs (over steps while a run has fewer than two). Without --output it draws\n"
-            "in the terminal, as wide as that is.",
+            "in the terminal, as wide as that is; --json prints the points: a line for the loss, one for the accuracy.",
     .examples = "dlcli plot runs/last\n"
                 "dlcli plot runs/lenet --output lenet.png\n"
                 "dlcli plot runs/a runs/b --metric accuracy --output both.svg",

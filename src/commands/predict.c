@@ -49,7 +49,7 @@ static size_t next_best(const float *values, size_t n, size_t before, int first)
 static double unsigned_nan(float value) { return isnan(value) ? (double)NAN : (double)value; }
 
 /* One answer a sample that tells classes apart; a sequence with an answer a step is put out as it is. */
-static int says_classes(const struct batcher *b) { return b->layer < 0 && b->width == (size_t)b->members[0].model.graph.classes; }
+static int says_classes(const struct batcher *b) { return b->members[0].layer < 0 && b->width == (size_t)b->members[0].model.graph.classes; }
 
 static void name_input(struct json *j, const struct place *place) {
     json_open(j, NULL, '{');
@@ -139,21 +139,33 @@ static void table_lines(struct saying *s, const struct batcher *b, const struct 
 static int say(struct batcher *b, const struct place *place, const float *values, struct err *err) {
     struct saying *s = b->say_arg;
     s->line.length = 0;
-    if (!values && !b->context->json) return progress_error(&b->context->progress, place->error), 0;
+    int json = b->context->json && !(s->output && !strcmp(s->output, "-"));      /* there stdout is the array's */
+    if (!values && !json) return progress_error(&b->context->progress, place->error), 0;
     if (values && s->output) return kept_add(&s->kept, b, place, values, err);
     if (b->context->json) json_line(s, b, place, values);
     else table_lines(s, b, place, values);
     return context_print(b->context, s->line.text, s->line.length, err);
 }
 
-static int is_picture(const char *path) {
-    size_t n = strlen(path);
-    return n > 4 && (!strcmp(path + n - 4, ".png") || !strcmp(path + n - 4, ".svg"));
+static int ends(const char *path, const char *suffix) {
+    size_t n = strlen(path), m = strlen(suffix);
+    return n > m && !strcmp(path + n - m, suffix);
+}
+
+static int is_picture(const char *path) { return ends(path, ".png") || ends(path, ".svg"); }
+
+static int check_flags(const struct args *args, struct err *err) {
+    const char *output = flags_text(args, "output"), *layer = flags_text(args, "layer");
+    if (flags_text(args, "top") && (layer || output)) return err_add(err, STATUS_REFUSED, "--top and --%s exclude each other", layer ? "layer" : "output");
+    if (flags_text(args, "tta") && tta_of(flags_text(args, "tta")) != TTA_NONE && layer) return err_add(err, STATUS_REFUSED, "--tta and --layer exclude each other");
+    if (!output) return 0;
+    if (!is_picture(output) && !ends(output, ".npy") && strcmp(output, "-"))
+        return err_add(err, STATUS_REFUSED, "--output: want a name that ends in .npy, .png or .svg (- is .npy on stdout), got \"%s\"", output);
+    return file_try(output, err);
 }
 
 static int write_rows(const struct batcher *b, const struct saying *s, struct err *err) {
-    const struct graph *g = &b->members[0].model.graph;
-    struct shape out = b->layer < 0 ? g->nodes[g->output].out : g->nodes[g->layers[b->layer].last].out;
+    struct shape out = member_output(&b->members[0]);
     size_t dims[5] = {s->kept.count};
     int ndim = 1;
     if (out.t > 1) dims[ndim++] = (size_t)out.t;
@@ -186,12 +198,12 @@ static int run(struct context *context, struct err *err) {
     const struct args *args = &context->args;
     if (context_operands(context, flags_many(args, "text", 0) ? 0 : 1, (size_t)-1, "something to predict: dlcli predict image.png", err)) return -1;
     struct saying s = {.output = flags_text(args, "output"), .top = (int)flags_int(args, "top", 5)};
-    if (flags_text(args, "layer") && !s.output && !context->json && flags_text(args, "top")) return err_add(err, STATUS_REFUSED, "--top and --layer exclude each other");
+    if (check_flags(args, err)) return -1;
     int one = args->operand_count == 1 && strcmp(args->operands[0], "-") && !file_is_folder(args->operands[0]);
     int batch = (int)flags_int(args, "batch", one && !strstr(args->operands[0], ".npy") && !strstr(args->operands[0], ".t") ? 1 : 32);
     struct batcher b = {.say = say, .say_arg = &s, .tta = tta_of(flags_text(args, "tta"))};
-    if (b.tta != TTA_NONE && flags_text(args, "layer")) return err_add(err, STATUS_REFUSED, "--tta and --layer exclude each other");
     int bad = batcher_open(&b, context, batch, flags_text(args, "layer"), err);
+    s.kept.shows_inputs = !bad && s.output && is_picture(s.output) && picture_shows_inputs(&b);
     if (!bad) progress_warn(&context->progress, err);
     if (!bad && fit_is_wanted(&b, s.output)) bad = fit_draw(&b, &s.kept, s.output, err);
     else bad = bad || inputs_feed(&b, flags_on(args, "null") ? '\0' : '\n', err) || write_output(&b, &s, err) || judge(&b, err);

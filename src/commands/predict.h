@@ -15,7 +15,15 @@ int reader_open(struct reader *reader, const struct model *model);
 void reader_close(struct reader *reader);
 
 /* One network of an ensemble, with its own way to see a picture or a text. */
-struct member { struct model model; struct preprocess preprocess; struct reader reader; float *input, *turned; };   /* turned: sequences, steps outermost; or a view of pictures */
+struct member {
+    struct model model;
+    struct preprocess preprocess;
+    struct reader reader;
+    int layer;                  /* --layer in this network, or -1 */
+    float *input, *turned;      /* turned: sequences, steps outermost; or a view of pictures */
+};
+/* Of what it puts out: of --layer, or of the network. */
+struct shape member_output(const struct member *m);
 
 /* A place in the batch: a picture to decode, or a row of an array or a text that lies in the inputs already. */
 struct place { char *name; long row; char *error, *text; };   /* row -1: not one of several in a file; error: why it can't be used */
@@ -26,7 +34,6 @@ struct batcher {
     struct place *places; int count, room;      /* room: the plans' batch */
     float *output; size_t width;                /* room rows of what the network (or --layer) puts out */
     float *views;                               /* the same, of one member: the sum over its views */
-    int layer;                                  /* --layer, or -1 */
     enum tta tta;                               /* views whose outputs are averaged */
     size_t done, failed;
     /* Called for each place in order once it was computed; values NULL where place->error says why. -1 ends. */
@@ -46,8 +53,7 @@ int batcher_add_text(struct batcher *b, const char *name, long row, const char *
 int batcher_add_error(struct batcher *b, const char *name, const char *why, struct err *err);
 int batcher_run(struct batcher *b, struct err *err);
 
-/* The rows of a csv file. What keeps the file as a whole from being used is left in `why`; -1 with err ends. Only for
- * ensembles whose members have inputs of one size: rows are the first member's. */
+/* The rows of a csv file, as each member's [data] says. What keeps the file as a whole from being used is left in `why`; -1 with err ends. */
 int feed_table(struct batcher *b, const char *path, struct err *why, struct err *err);
 
 /* The lines of a text, up to a tab. What keeps the file as a whole from being used is left in `why`; -1 with err ends. */
@@ -74,11 +80,13 @@ void table_close(struct table *table);
 /* The row's inputs, normalized. */
 int table_row(const struct table *table, size_t row, float *values, struct err *err);
 
-/* What was put out, kept for --output: a row of the batcher's width an input; and what the first model was given. */
-struct kept { float *values, *inputs; size_t count, room; };
+/* What was put out, kept for --output: a row of the batcher's width an input; and, for pictures that show it, what the first model was given. */
+struct kept { int shows_inputs; float *values, *inputs; size_t count, room; };
 int kept_add(struct kept *kept, const struct batcher *b, const struct place *place, const float *values, struct err *err);
 void kept_free(struct kept *kept);
 
+/* Will picture_draw show the inputs? */
+int picture_shows_inputs(const struct batcher *b);
 /* Draws what was kept, by the suffix of `path`: of a network that gives back pictures (an autoencoder), inputs above
  * reconstructions; of any other output, and with --layer, a tile a map. */
 int picture_draw(const struct batcher *b, const struct kept *kept, const char *path, struct err *err);

@@ -17,8 +17,8 @@ static int open_member(struct batcher *b, const char *path, int batch, const cha
     if (context_model(context, path, &m->model, err)) return -1;
     struct plan_options options = context_plan(context, batch, 0);
     if (layer && (options.keep_layer = graph_find_layer(&m->model.graph, layer, err)) < 0) return -1;
-    if (model_plan(&m->model, &options, context->seed, err)) return -1;
-    b->layer = options.keep_layer;
+    if (model_plan(&m->model, &options, context_seed(context, &m->model), err)) return -1;
+    m->layer = options.keep_layer;
     reader_open(&m->reader, &m->model);
     int resolved = preprocess_read(&m->preprocess, m->model.graph.data, m->model.graph.input, err);
     if (resolved < 0) return -1;
@@ -31,15 +31,14 @@ static int open_member(struct batcher *b, const char *path, int batch, const cha
     return m->input && (m->turned || !needs_turned(b, m)) ? 0 : err_add(err, STATUS_FAILED, "out of memory for a batch of %d inputs", batch);
 }
 
-static struct shape output_shape(const struct batcher *b, const struct member *m) {
+struct shape member_output(const struct member *m) {
     const struct graph *g = &m->model.graph;
-    return b->layer < 0 ? g->nodes[g->output].out : g->nodes[g->layers[b->layer].last].out;
+    return m->layer < 0 ? g->nodes[g->output].out : g->nodes[g->layers[m->layer].last].out;
 }
 
 int batcher_open(struct batcher *b, struct context *context, int batch, const char *layer, struct err *err) {
     b->context = context;
     b->room = batch;
-    b->layer = -1;
     size_t n = 0;
     while (flags_many(&context->args, "model", n)) n++;
     b->members = mem_need(n ? n : 1, sizeof *b->members);
@@ -47,10 +46,11 @@ int batcher_open(struct batcher *b, struct context *context, int batch, const ch
     for (size_t i = 0; i < (n ? n : 1); i++) {
         const char *path = n ? flags_many(&context->args, "model", i) : default_model();
         if (open_member(b, path, batch, layer, err)) return -1;
-        if (!shape_same(output_shape(b, &b->members[0]), output_shape(b, &b->members[i])))
-            return err_add(err, STATUS_REFUSED, "%s: its output differs in shape from %s's: no ensemble can be made of them", path, b->members[0].model.path);
+        if (!layer && model_agrees(&b->members[i].model, &b->members[0].model, err)) return -1;
+        if (!shape_same(member_output(&b->members[0]), member_output(&b->members[i])))
+            return err_add(err, STATUS_REFUSED, "%s: its layer \"%s\" differs in shape from %s's: they are no ensemble", path, layer, b->members[0].model.path);
     }
-    b->width = shape_count(output_shape(b, &b->members[0]));
+    b->width = shape_count(member_output(&b->members[0]));
     b->places = mem_need((size_t)batch, sizeof *b->places);
     b->output = mem_need((size_t)batch * b->width, sizeof *b->output);
     b->views = mem_need((size_t)batch * b->width, sizeof *b->views);
@@ -102,7 +102,7 @@ static void decode_place(void *arg, int i, int thread) {
 
 /* The member's rows (any layout, elems) of that view added to b->views as NCHW floats. Reordered in the member's own batch of rows. */
 static void take_view(struct batcher *b, const struct member *m, const struct exec *exec, int view) {
-    const struct tensor *t = b->layer < 0 ? m->model.plan.output : plan_layer_output(&m->model.plan, b->layer);
+    const struct tensor *t = m->layer < 0 ? m->model.plan.output : plan_layer_output(&m->model.plan, m->layer);
     size_t elems = tensor_elems(t, exec), step = shape_step(t->shape), samples = tensor_samples(t, exec);
     void *nchw = mem_need(elems, dtype_size(exec->kernels->dtype));
     float *values = mem_need(elems, sizeof *values);

@@ -13,7 +13,7 @@ static const double DOT = 3.5;
 int fit_is_wanted(const struct batcher *b, const char *output) {
     const struct graph *g = &b->members[0].model.graph;
     const struct args *args = &b->context->args;
-    if (!output || b->layer >= 0 || g->classes || b->width != 1 || shape_count(g->input) != 1 || args->operand_count != 1) return 0;
+    if (!output || b->members[0].layer >= 0 || g->classes || b->width != 1 || shape_count(g->input) != 1 || args->operand_count != 1) return 0;
     size_t n = strlen(args->operands[0]), m = strlen(output);
     int picture = m > 4 && (!strcmp(output + m - 4, ".png") || !strcmp(output + m - 4, ".svg"));
     return picture && n > 4 && !strcmp(args->operands[0] + n - 4, ".csv");

@@ -15,6 +15,14 @@ static int has_suffix(const char *path, const char *suffix) {
     return n >= m && !strcmp(path + n - m, suffix);
 }
 
+/* Something that can't even be begun, by its path. */
+static int add_path_error(struct batcher *b, const char *path, const char *why, struct err *err) {
+    char *sentence = mem_format("%s: %s", path, why);
+    int bad = batcher_add_error(b, path, sentence, err);
+    free(sentence);
+    return bad;
+}
+
 /* The first sentence of `from` as this input's error; `from` is emptied. */
 static int add_refused(struct batcher *b, const char *name, struct err *from, struct err *err) {
     char *why = mem_copy(from->count ? from->sentences[0] : "can't be read");
@@ -27,10 +35,7 @@ static int add_refused(struct batcher *b, const char *name, struct err *from, st
 /* Rows of a table. */
 static int feed_rows(struct batcher *b, const char *path, struct err *err) {
     struct err why = {0};
-    for (int m = 1; m < b->member_count && !why.count; m++)
-        if (shape_count(b->members[m].model.graph.input) != shape_count(b->members[0].model.graph.input))
-            err_add(&why, STATUS_FAILED, "%s: the models' inputs differ in size", path);
-    int bad = why.count ? 0 : feed_table(b, path, &why, err);
+    int bad = feed_table(b, path, &why, err);
     return why.count ? add_refused(b, path, &why, err) : bad;
 }
 
@@ -69,7 +74,7 @@ static int feed_path(struct batcher *b, const char *path, const struct folder *a
 static int feed_folder(struct batcher *b, const char *path, const struct folder *folder, struct err *err) {
     struct dirent **entries;
     int n = scandir(path, &entries, NULL, alphasort), bad = 0;
-    if (n < 0) return batcher_add_error(b, path, strerror(errno), err);
+    if (n < 0) return add_path_error(b, path, strerror(errno), err);
     for (int i = 0; i < n; i++) {
         if (entries[i]->d_name[0] != '.' && !bad) {
             char *inside = mem_format("%s/%s", path, entries[i]->d_name);
@@ -96,7 +101,7 @@ static int feed_path(struct batcher *b, const char *path, const struct folder *a
     if (!stat(path, &st) && S_ISDIR(st.st_mode)) {
         struct folder folder = {st.st_dev, st.st_ino, above ? above->depth + 1 : 0, above};
         if (is_inside(above, &st)) return 0;
-        return folder.depth > MOST_DEPTH ? batcher_add_error(b, path, "folders are nested too deep", err) : feed_folder(b, path, &folder, err);
+        return folder.depth > MOST_DEPTH ? add_path_error(b, path, "folders are nested too deep", err) : feed_folder(b, path, &folder, err);
     }
     if (has_suffix(path, ".csv")) return feed_rows(b, path, err);
     if (has_suffix(path, ".txt") || has_suffix(path, ".tsv")) return feed_lines(b, path, err);

@@ -24,11 +24,11 @@ int kept_add(struct kept *k, const struct batcher *b, const struct place *place,
     size_t inputs = shape_count(input_shape(b));
     if (k->count == k->room) {
         size_t room = k->room ? 2 * k->room : 64;
-        if (grow(&k->values, room, b->width, err) || grow(&k->inputs, room, inputs, err)) return -1;
+        if (grow(&k->values, room, b->width, err) || (k->shows_inputs && grow(&k->inputs, room, inputs, err))) return -1;
         k->room = room;
     }
     memcpy(k->values + k->count * b->width, values, b->width * sizeof *values);
-    memcpy(k->inputs + k->count * inputs, b->members[0].input + (size_t)(place - b->places) * inputs, inputs * sizeof *values);
+    if (k->shows_inputs) memcpy(k->inputs + k->count * inputs, b->members[0].input + (size_t)(place - b->places) * inputs, inputs * sizeof *values);
     k->count++;
     return 0;
 }
@@ -40,19 +40,15 @@ void kept_free(struct kept *k) {
 
 /* ---- drawn ---- */
 
-static struct shape output_shape(const struct batcher *b) {
-    const struct graph *g = &b->members[0].model.graph;
-    return b->layer < 0 ? g->nodes[g->output].out : g->nodes[g->layers[b->layer].last].out;
-}
-
 /* A block of tiles for each input, a tile a channel (and time step); flat outputs are a tile of one row. */
 static double draw_maps(const struct batcher *b, const struct kept *k, struct canvas *c, double *width) {
-    struct shape out = output_shape(b);
+    const struct member *first = &b->members[0];
+    struct shape out = member_output(first);
     int flat = out.h == 1 && out.w == 1;
     char shape[48];
     double y = 0;
     for (size_t i = 0; i < k->count; i++) {
-        char *title = mem_format("%s  %s", b->layer < 0 ? "output" : b->members[0].model.graph.layers[b->layer].name, shape_text(out, shape));
+        char *title = mem_format("%s  %s", first->layer < 0 ? "output" : first->model.graph.layers[first->layer].name, shape_text(out, shape));
         struct tiles tiles = {.values = k->values + i * b->width, .count = flat ? (size_t)out.t : (size_t)out.t * (size_t)out.c, .columns = flat ? 1 : 0, .channels = 1,
             .height = flat ? 1 : out.h, .width = flat ? out.c : out.w, .title = i ? NULL : title};
         y = tiles_draw(&tiles, c, y, width);
@@ -62,9 +58,9 @@ static double draw_maps(const struct batcher *b, const struct kept *k, struct ca
 }
 
 /* Pictures in, as many numbers out, and no classes: it gives back what it was given. */
-static int gives_back(const struct batcher *b) {
+int picture_shows_inputs(const struct batcher *b) {
     struct shape in = input_shape(b);
-    return b->layer < 0 && !b->members[0].model.graph.classes && b->width == shape_count(in) && in.t == 1 && (in.c == 1 || in.c == 3) && in.h > 1 && in.w > 1;
+    return b->members[0].layer < 0 && !b->members[0].model.graph.classes && b->width == shape_count(in) && in.t == 1 && (in.c == 1 || in.c == 3) && in.h > 1 && in.w > 1;
 }
 
 /* One row of pictures. All share the inputs' range, so that what is lost can be seen. */
@@ -94,7 +90,7 @@ static double draw_pairs(const struct batcher *b, const struct kept *k, struct c
 
 int picture_draw(const struct batcher *b, const struct kept *k, const char *path, struct err *err) {
     struct canvas *c = canvas_make(1, 1, TILES_BACKGROUND);
-    double width = 0, height = (gives_back(b) ? draw_pairs : draw_maps)(b, k, c, &width);
+    double width = 0, height = (k->shows_inputs ? draw_pairs : draw_maps)(b, k, c, &width);
     canvas_resize(c, width, height);
     int bad = canvas_write(c, path, err);
     canvas_free(c);

@@ -71,19 +71,34 @@ int table_row(const struct table *t, size_t row, float *values, struct err *err)
     return 0;
 }
 
+/* The row into every member's inputs. What it can't be used for is left in `why`. */
+static int fill_row(struct batcher *b, const struct table *tables, size_t row, struct err *why) {
+    for (int m = 0; m < b->member_count; m++) {
+        if (table_row(&tables[m], row, b->members[m].input + (size_t)b->count * tables[m].width, why) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 int feed_table(struct batcher *b, const char *path, struct err *why, struct err *err) {
-    struct table table;
-    int bad = 0, refused = table_open(&table, &b->members[0].model, path, why) != 0;
-    float *values = mem_need(table.width, sizeof *values);
-    for (size_t row = 0; !refused && !bad && row < table.csv.rows; row++) {
-        if (table_row(&table, row, values, why) != 0) {
+    struct table *tables = mem_need((size_t)b->member_count, sizeof *tables);
+    int bad = 0, opened = 0, refused = 0;
+    while (opened < b->member_count && !refused) {
+        refused = table_open(&tables[opened], &b->members[opened].model, path, why) != 0;
+        opened++;
+    }
+    for (size_t row = 0; !refused && !bad && row < tables[0].csv.rows; row++) {
+        if (fill_row(b, tables, row, why) != 0) {
             bad = batcher_add_error(b, path, why->sentences[0], err);
             err_free(why);
         } else {
-            bad = batcher_add_row(b, path, (long)row, values, err);
+            bad = batcher_add_place(b, (struct place){mem_copy(path), (long)row, NULL, NULL}, err);
         }
     }
-    table_close(&table);
-    free(values);
+    for (int m = 0; m < opened; m++) {
+        table_close(&tables[m]);
+    }
+    free(tables);
     return bad;
 }

@@ -85,7 +85,7 @@ int feed_text(struct batcher *b, const char *path, struct err *why, struct err *
 
 int says_tags(const struct batcher *b, const struct place *place) {
     const struct graph *g = &b->members[0].model.graph;
-    return place->text != NULL && b->layer < 0 && g->classes > 0 && g->nodes[g->output].out.t == g->input.t && g->input.t > 1;
+    return place->text != NULL && b->members[0].layer < 0 && g->classes > 0 && g->nodes[g->output].out.t == g->input.t && g->input.t > 1;
 }
 
 int tags_next(struct tags *tags, struct text *symbol, size_t *best) {

@@ -81,6 +81,16 @@ top1() { dlcli test "$(wide)" --json "$@" | jq .top1; }
     jq -es 'map(.top | map({(.class): .probability}) | add) | . as $of | $of[0] | keys | all($of[0][.] - $of[1][.] | fabs < 0.05)' fp32 quantized
 }
 
+@test "it looks at the pictures that the model was trained on, drawn by its own seed" {
+    for seed in none 1 2; do
+        flags=()
+        [ $seed = none ] || flags=(--seed "$seed")
+        dlcli predict "$PICTURES/cat.png" -m "$(wide)" --json --precision int8 "${flags[@]}" >"$seed"
+    done
+    cmp none 1
+    run -1 cmp -s none 2
+}
+
 @test "what is trained is not of 8 bits" {
     run -2 --separate-stderr dlcli train "$SMALL" -o run --precision int8
     says '--precision int8: want fp32 or bf16'
