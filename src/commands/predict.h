@@ -74,11 +74,9 @@ struct table {
     size_t *features, width;            /* columns that are the network's inputs */
     struct csv_affine affine;
 };
-/* Refuses what can't be the network's input. table_close it either way. */
-int table_open(struct table *table, const struct model *model, const char *path, struct err *err);
-void table_close(struct table *table);
-/* The row's inputs, normalized. */
-int table_row(const struct table *table, size_t row, float *values, struct err *err);
+/* The file as each member reads it; NULL where it can't be a network's input. Free with tables_close. */
+struct table *tables_open(const struct batcher *b, const char *path, struct err *err);
+void tables_close(const struct batcher *b, struct table *tables);
 
 /* What was put out, kept for --output: a row of the batcher's width an input; and, for pictures that show it, what the first model was given. */
 struct kept { int shows_inputs; float *values, *inputs; size_t count, room; };

@@ -13,7 +13,9 @@ static const double DOT = 3.5;
 int fit_is_wanted(const struct batcher *b, const char *output) {
     const struct graph *g = &b->members[0].model.graph;
     const struct args *args = &b->context->args;
-    if (!output || b->members[0].layer >= 0 || g->classes || b->width != 1 || shape_count(g->input) != 1 || args->operand_count != 1) return 0;
+    for (int m = 0; m < b->member_count; m++)
+        if (shape_count(b->members[m].model.graph.input) != 1) return 0;
+    if (!output || b->members[0].layer >= 0 || g->classes || b->width != 1 || args->operand_count != 1) return 0;
     size_t n = strlen(args->operands[0]), m = strlen(output);
     int picture = m > 4 && (!strcmp(output + m - 4, ".png") || !strcmp(output + m - 4, ".svg"));
     return picture && n > 4 && !strcmp(args->operands[0] + n - 4, ".csv");
@@ -47,13 +49,16 @@ static int find_range(const struct table *t, float *least, float *most, struct e
 }
 
 /* The network's answers at CURVE places from the least input to the greatest. */
-static int add_curve(struct chart *chart, struct batcher *b, const struct table *t, struct kept *kept, struct err *err) {
+static int add_curve(struct chart *chart, struct batcher *b, const struct table *tables, struct kept *kept, struct err *err) {
     float least, most;
-    int bad = find_range(t, &least, &most, err);
+    int bad = find_range(&tables[0], &least, &most, err);
     for (int i = 0; i < CURVE && !bad; i++) {
-        float x = least + (most - least) * (float)i / (CURVE - 1);
-        csv_affine_apply(&t->affine, &x);
-        bad = batcher_add_row(b, t->csv.path, i, &x, err);
+        for (int m = 0; m < b->member_count; m++) {
+            float *x = &b->members[m].input[b->count];
+            *x = least + (most - least) * (float)i / (CURVE - 1);
+            csv_affine_apply(&tables[m].affine, x);
+        }
+        bad = batcher_add_place(b, (struct place){mem_copy(tables[0].csv.path), i, NULL, NULL}, err);
     }
     if (bad || batcher_run(b, err)) return -1;
     char *name = context_label(b->members[0].model.path);
@@ -74,13 +79,14 @@ static int find_target(const struct table *t, size_t *target, struct err *err) {
     return bad;
 }
 
-static int draw(struct batcher *b, const struct table *t, struct kept *kept, const char *path, struct err *err) {
+static int draw(struct batcher *b, const struct table *tables, struct kept *kept, const char *path, struct err *err) {
+    const struct table *t = &tables[0];
     size_t target;
     if (find_target(t, &target, err)) return -1;
     const char *x = t->csv.names ? t->csv.names[t->features[0]] : "input", *y = t->csv.names && target < t->csv.columns ? t->csv.names[target] : "output";
     char *name = context_label(b->members[0].model.path), *title = mem_format("%s: %zu parameters", name, b->members[0].model.graph.parameters);
     struct chart chart = {.title = title, .x = {.label = x}, .y = {.label = y}};
-    int bad = (target < t->csv.columns && add_points(&chart, t, target, err)) || add_curve(&chart, b, t, kept, err);
+    int bad = (target < t->csv.columns && add_points(&chart, t, target, err)) || add_curve(&chart, b, tables, kept, err);
     struct canvas *c = canvas_make(WIDTH, HEIGHT, 0xffffffff);
     if (!bad) chart_draw(&chart, c, (struct canvas_box){.width = WIDTH, .height = HEIGHT});
     bad = bad || canvas_write(c, path, err);
@@ -92,8 +98,8 @@ static int draw(struct batcher *b, const struct table *t, struct kept *kept, con
 }
 
 int fit_draw(struct batcher *b, struct kept *kept, const char *path, struct err *err) {
-    struct table table;
-    int bad = table_open(&table, &b->members[0].model, b->context->args.operands[0], err) || draw(b, &table, kept, path, err);
-    table_close(&table);
+    struct table *tables = tables_open(b, b->context->args.operands[0], err);
+    int bad = !tables || draw(b, tables, kept, path, err);
+    tables_close(b, tables);
     return bad ? -1 : 0;
 }

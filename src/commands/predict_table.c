@@ -47,21 +47,21 @@ static int prepare(struct table *t, const char *path, struct err *err) {
     return measured;
 }
 
-int table_open(struct table *t, const struct model *model, const char *path, struct err *err) {
+static int table_open(struct table *t, const struct model *model, const char *path, struct err *err) {
     *t = (struct table){.width = shape_count(model->graph.input)};
     t->features = mem_need(t->width, sizeof *t->features);
     t->data = find_section(model, &t->made, err);
     return t->data == NULL ? -1 : prepare(t, path, err);
 }
 
-void table_close(struct table *t) {
+static void table_close(struct table *t) {
     csv_affine_free(&t->affine);
     csv_free(&t->csv);
     config_free(&t->made);
     free(t->features);
 }
 
-int table_row(const struct table *t, size_t row, float *values, struct err *err) {
+static int table_row(const struct table *t, size_t row, float *values, struct err *err) {
     for (size_t i = 0; i < t->width; i++) {
         if (csv_number(&t->csv, row, t->features[i], &values[i], err) != 0) {
             return -1;
@@ -69,6 +69,26 @@ int table_row(const struct table *t, size_t row, float *values, struct err *err)
     }
     csv_affine_apply(&t->affine, values);
     return 0;
+}
+
+struct table *tables_open(const struct batcher *b, const char *path, struct err *err) {
+    struct table *tables = mem_need((size_t)b->member_count, sizeof *tables);
+    int refused = 0;
+    for (int m = 0; m < b->member_count && !refused; m++) {
+        refused = table_open(&tables[m], &b->members[m].model, path, err) != 0;
+    }
+    if (refused) {
+        tables_close(b, tables);
+        return NULL;
+    }
+    return tables;
+}
+
+void tables_close(const struct batcher *b, struct table *tables) {
+    for (int m = 0; tables != NULL && m < b->member_count; m++) {
+        table_close(&tables[m]);
+    }
+    free(tables);
 }
 
 /* The row into every member's inputs. What it can't be used for is left in `why`. */
@@ -82,13 +102,9 @@ static int fill_row(struct batcher *b, const struct table *tables, size_t row, s
 }
 
 int feed_table(struct batcher *b, const char *path, struct err *why, struct err *err) {
-    struct table *tables = mem_need((size_t)b->member_count, sizeof *tables);
-    int bad = 0, opened = 0, refused = 0;
-    while (opened < b->member_count && !refused) {
-        refused = table_open(&tables[opened], &b->members[opened].model, path, why) != 0;
-        opened++;
-    }
-    for (size_t row = 0; !refused && !bad && row < tables[0].csv.rows; row++) {
+    struct table *tables = tables_open(b, path, why);
+    int bad = 0;
+    for (size_t row = 0; tables != NULL && !bad && row < tables[0].csv.rows; row++) {
         if (fill_row(b, tables, row, why) != 0) {
             bad = batcher_add_error(b, path, why->sentences[0], err);
             err_free(why);
@@ -96,9 +112,6 @@ int feed_table(struct batcher *b, const char *path, struct err *why, struct err 
             bad = batcher_add_place(b, (struct place){mem_copy(path), (long)row, NULL, NULL}, err);
         }
     }
-    for (int m = 0; m < opened; m++) {
-        table_close(&tables[m]);
-    }
-    free(tables);
+    tables_close(b, tables);
     return bad;
 }

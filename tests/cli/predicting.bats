@@ -39,6 +39,14 @@ setup_file() { make_model; }
         dlcli predict x.csv --json $models | jq '.output[0]'
     done >all
     jq -es '((.[0] + .[2]) / 2 - .[4] | fabs < 1e-5) and ((.[1] + .[3]) / 2 - .[5] | fabs < 1e-5) and .[0] != .[2]' all
+    # the curve, too: where it begins is the mean, on the axis that the points span
+    printf 'x,y\n1,-3\n5,3\n' >points.csv
+    for models in "-m $one" "-m $two" "-m $one -m $two"; do
+        # shellcheck disable=SC2086   # several words
+        run -0 dlcli predict points.csv $models --output fit.svg
+        grep -o '<polyline points="[0-9.,]*' fit.svg | tail -n 1 | sed 's/.*,//'
+    done >begins
+    jq -es '(.[0] + .[1]) / 2 - .[2] | fabs < 0.02' begins
 }
 
 @test "--output: a name of another kind, one that can't be written, and --top beside it are refused before work" {
