@@ -29,8 +29,8 @@ on_that_machine() { run env -i PATH="$PWD/bin" "$@"; }
         '[  SKIPPED ] 1 test(s), listed below:' '[  SKIPPED ] test_b'"
     on_that_machine scripts/test unit
     [ "$status" -eq 0 ]
-    prints "skipped: test_b"
-    prints "skipped: this processor has no sse9"
+    prints "skipped: test_a: test_b"
+    prints "skipped: test_a: this processor has no sse9"
     prints "test_a: 3 passed, 0 failed, 2 skipped (status 0)"
     prints "s in all, 2 skipped"
     prints "4 passed, 0 failed"
