@@ -159,8 +159,9 @@ static int check_flags(const struct args *args, struct err *err) {
     if (flags_text(args, "top") && (layer || output)) return err_add(err, STATUS_REFUSED, "--top and --%s exclude each other", layer ? "layer" : "output");
     if (flags_text(args, "tta") && tta_of(flags_text(args, "tta")) != TTA_NONE && layer) return err_add(err, STATUS_REFUSED, "--tta and --layer exclude each other");
     if (!output) return 0;
-    if (!is_picture(output) && !ends(output, ".npy") && strcmp(output, "-"))
-        return err_add(err, STATUS_REFUSED, "--output: want a name that ends in .npy, .png or .svg (- is .npy on stdout), got \"%s\"", output);
+    static const char *const others[] = {".jpg", ".jpeg", ".gif", ".bmp", ".pdf", ".webp"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (ends(output, others[i])) return err_add(err, STATUS_REFUSED, "--output: pictures are .png or .svg, arrays .npy; got \"%s\"", output);
     return file_try(output, err);
 }
 
