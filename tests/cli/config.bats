@@ -131,7 +131,7 @@ refused() {
 @test "avgpool without a size is of the whole map: it takes no stride and no padding" {
     for key in stride=2 stride_x=2 stride_h=2 padding=same pad_each=1; do
         config_with '[avgpool]' "$key"
-        refused "bad.cfg:6: [avgpool] ${key%=*}: want size="
+        refused "bad.cfg:6: [avgpool] ${key%=*}: is of no use here: want size="
         config_with '[avgpool]' "$key" size=2
         dlcli summary bad.cfg
     done
