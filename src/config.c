@@ -225,6 +225,25 @@ void config_put(struct section *section, const char *key, const char *value) {
     entry->is = section->tables != NULL ? config_find_key(section->tables, key) : NULL;
 }
 
+int config_is_set(const struct section *section, const char *key) {
+    for (size_t i = 0; i < section->count; i++) {
+        const struct entry *entry = &section->entries[i];
+        if (strcmp(entry->is != NULL ? entry->is->name : entry->key, key) == 0) {
+            return entry->file == config_line_file;
+        }
+    }
+    return 0;
+}
+
+int config_has(const struct section *section, const char *key) {
+    for (size_t i = 0; i < section->count; i++) {
+        if (strcmp(section->entries[i].key, key) == 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 void config_drop(struct section *section, const char *key) {
     struct entry *entry = config_find_entry(section, key);
     if (entry != NULL) {

@@ -175,6 +175,29 @@ static void refuse_unknown(const struct section *section, const struct entry *en
     free(nearest);
 }
 
+static int is_list(enum key_type type) { return type == KEY_INTS || type == KEY_REALS || type == KEY_TEXTS; }
+
+/* The same text, but for spaces at a list's commas, or the same number. */
+static int same_value(const struct entry *first, const struct entry *second) {
+    const char *a = first->value, *b = second->value;
+    double x, y;
+    if ((first->is->type == KEY_INT || first->is->type == KEY_REAL) && number_real(a, &x) == 0 && number_real(b, &y) == 0) {
+        return x == y;
+    }
+    while (is_list(first->is->type) && *a != '\0' && *b != '\0') {
+        size_t m = strcspn(a, ","), n = strcspn(b, ",");
+        const char *item = a, *other = b;
+        a += m + (a[m] == ',');
+        b += n + (b[n] == ',');
+        config_trim(&item, &m);
+        config_trim(&other, &n);
+        if (m != n || memcmp(item, other, m) != 0) {
+            return 0;
+        }
+    }
+    return strcmp(a, b) == 0;
+}
+
 /* Two entries of one key, `second` behind `first`. Returns which of them to drop, or -1 where both are wrong. */
 static int choose_twin(const struct entry *first, const struct entry *second, const char *label, struct err *err) {
     int status = -1;
@@ -183,7 +206,7 @@ static int choose_twin(const struct entry *first, const struct entry *second, co
     }
     char *where = config_where_entry(second, label);
     const char *name = strcmp(first->key, second->key) != 0 ? first->key : "the key";
-    if (strcmp(first->value, second->value) == 0) {
+    if (same_value(first, second)) {
         err_warn(err, "%sgiven twice: %s has the same value in line %d", where, name, first->line);
         status = 1;
     } else {

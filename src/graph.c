@@ -220,6 +220,20 @@ static void finish(struct graph *g) {
     g->gives_probabilities = g->classes > 0 && g->nodes[g->output].ops == &layer_softmax;
 }
 
+/* A penalty on what no loss reads would be counted, and nothing learn from it. */
+static int check_penalties(const struct graph *g, struct err *err) {
+    int *leads = mem_need((size_t)g->node_count, sizeof *leads), bad = 0;
+    for (int i = g->node_count - 1; i >= 0; i--) {
+        const struct node *node = &g->nodes[i];
+        leads[i] |= layer_has_loss(node);
+        if (node->ops == &layer_sparsity && !leads[i] && layer_losses(g))
+            bad = node_refuse(node, "sparsity", err, "no loss reads this layer: want it in one that leads to the loss");
+        for (int j = 0; j < node->in_count; j++) leads[node->in[j]] |= leads[i];
+    }
+    free(leads);
+    return bad;
+}
+
 /* Losses are a sample's and a step's, and all are of the same labels or target values: those of the output. */
 static int check_losses(const struct graph *g, struct err *err) {
     struct shape output = g->nodes[g->output].out;
@@ -270,7 +284,7 @@ int graph_build(struct graph *graph, struct config *config, struct err *err) {
     for (int i = 0; i < graph->layer_count; i++)
         if (add_layer(graph, i, err)) return -1;
     finish(graph);
-    return check_losses(graph, err) || read_carry(graph, err) ? -1 : 0;
+    return check_losses(graph, err) || check_penalties(graph, err) || read_carry(graph, err) ? -1 : 0;
 }
 
 int graph_reads_symbols(const struct graph *graph) {

@@ -105,7 +105,11 @@ static int run_command(const struct command *command, int argc, char **argv, str
 }
 
 static int begin(int argc, char **argv, struct err *err) {
-    const char *first = argc > 1 ? argv[1] : "help";
+    if (argc < 2) {
+        err_add(err, STATUS_REFUSED, "want a command: dlcli help lists them");
+        return -1;
+    }
+    const char *first = argv[1];
     if (!strcmp(first, "--version")) return print_version(err);
     if (!strcmp(first, "--help") || !strcmp(first, "-h")) first = "help";
     const struct command *command = find_command(first, err);

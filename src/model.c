@@ -110,6 +110,9 @@ int model_open(struct model *model, const char *path, const struct model_options
     if (options->weights != NULL && take_file(model, options->weights, err) != 0) {
         return -1;
     }
+    if (model->classes != NULL && model->graph.data != NULL && config_is_set(model->graph.data, "classes")) {
+        model_set_classes(model, NULL, 0);
+    }
     int own = model->classes != NULL;
     if (!own) {
         classes_find(model, options->weights != NULL, err);

@@ -99,6 +99,9 @@ const struct key keys_net[] = {
     {"contrastive", KEY_CHOICE, "0", 0, 0, "0", NULL, "Contrastive learning is not offered."},
     {"unsupervised", KEY_CHOICE, "0", 0, 0, "0", NULL, "Contrastive learning without labels is not offered."},
     {"adversarial_lr", KEY_CHOICE, "0", 0, 0, "0", NULL, "Adversarial training is not offered."},
+    {"mixup", KEY_CHOICE, "0", 0, 0, "0", NULL, "See mixup= in [data]."},
+    {"cutmix", KEY_CHOICE, "0", 0, 0, "0", NULL, "See cutmix= in [data]."},
+    {"ema_alpha", KEY_CHOICE, "0", 0, 0, "0", NULL, "See ema=."},
     {"gaussian_noise", KEY_CHOICE, "0", 0, 0, "0", NULL, "darknet's noise is not offered; see noise= in [data]."},
     /* darknet's, without use here */
     {"max_ratio", KEY_IGNORED, NULL, 0, 0, NULL, NULL, NULL},

@@ -126,7 +126,7 @@ struct truth {
     size_t width;               /* of a row of values */
     const float *class_weight;  /* per class, or NULL */
     double label_smoothing;
-    double mean_weight;         /* what a sample of the batch weighs in the loss, on average: 1 without class weights */
+    double mean_weight;         /* what an answered row of the batch weighs in the loss, on average: 1 without class weights */
 };
 struct exec {
     const struct kernels *kernels;

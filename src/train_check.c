@@ -43,6 +43,12 @@ static int check_classes(struct trainer *t, struct err *err) {
         return config_refuse(net, "net", "class_weights", err, "want one for each of %d classes, found %zu", classes,
                              weights);
     }
+    for (int i = 0; i < t->model->graph.node_count && config_int(net, "subdivisions") > 1; i++) {
+        const struct node *node = &t->model->graph.nodes[i];
+        if (node->ops == &layer_sparsity) {   /* what a row of the whole batch weighs isn't known before its last part */
+            return node_refuse(node, "sparsity", err, "want [net] subdivisions=1 beside class_weights");
+        }
+    }
     t->class_weights = mem_need(weights, sizeof *t->class_weights);
     for (size_t i = 0; i < weights; i++) {
         t->class_weights[i] = (float)config_item_real(net, "class_weights", i);

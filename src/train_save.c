@@ -62,7 +62,7 @@ static double steps_of(const char *path) {
 
 int save_mend(struct trainer *t, struct err *err) {
     int stale = !trainer_validates(t) && steps_of(t->folder.best) != (double)t->state.step;
-    return stale && also(t, t->folder.last, "best.safetensors", err) != 0 ? -1 : save_keep(t, err);
+    return stale && also(t, t->folder.last, "best.safetensors", err) != 0 ? -1 : 0;
 }
 
 int save_best(struct trainer *t, struct err *err) {

@@ -68,6 +68,17 @@ static void complete_measured(struct trainer *t, const struct stored *stored) {
     }
 }
 
+/* A calibration was measured of weights that training moves: it is the config's alone, not that of a model or a stopped run. */
+static void drop_calibration(struct trainer *t) {
+    struct config *config = t->resumed ? &t->stored.config : &t->model->config;
+    for (size_t i = 0; i < config->count; i++) {
+        int said = t->resumed ? config_has(&t->model->config.sections[i], "calibration") : !t->model->is_checkpoint;
+        if (!said && config_has(&config->sections[i], "calibration")) {
+            config_drop(&config->sections[i], "calibration");
+        }
+    }
+}
+
 /* ---- opening ---- */
 
 static int open_data(struct trainer *t, struct err *err) {
@@ -131,6 +142,7 @@ static int take_stored(struct trainer *t, struct err *err) {
         checkpoint_resume(&t->optimizer, &t->state, &t->stored.file, path, err) != 0) {
         return -1;
     }
+    drop_calibration(t);   /* the sections are the same ones */
     tensor_file_free(&t->stored.file);
     memcpy(t->state.isa, here.isa, sizeof here.isa);
     memcpy(t->state.blas, here.blas, sizeof here.blas);
@@ -189,6 +201,9 @@ static int open_all(struct trainer *t, struct err *err) {
     }
     complete_options(t, t->resumed ? &t->stored : NULL);
     complete_measured(t, t->resumed ? &t->stored : NULL);
+    if (!t->resumed) {
+        drop_calibration(t);
+    }
     if (open_data(t, err) != 0 || open_plan(t, err) != 0 || (t->resumed && take_stored(t, err) != 0)) {
         return -1;
     }
@@ -199,7 +214,7 @@ static int open_all(struct trainer *t, struct err *err) {
     return begin(t, err);
 }
 
-/* What training afresh would remove unasked. --resume is asked to go on, but where there is nothing to go on from it starts afresh. */
+/* What training afresh would remove unasked. --resume goes on, and starts afresh where there is no checkpoint at all. */
 static int check_folder(struct trainer *t, struct err *err) {
     const struct train_options *o = t->options;
     const char *path = t->folder.path;
@@ -209,16 +224,13 @@ static int check_folder(struct trainer *t, struct err *err) {
     if (t->sweep != NULL || o->force) {
         return 0;
     }
-    if (o->resume) {
-        if (found != NULL && !goes_on) {
-            err_warn(err, "%s: holds %s but no last.safetensors to go on from: training starts afresh", path, found);
-        }
-        return 0;
-    }
     if (found != NULL && !goes_on) {
         return err_add(err, STATUS_REFUSED,
-                       "%s: holds %s but no last.safetensors, from which a run could go on: --force starts afresh, -o takes another",
-                       path, found);
+                       "%s: holds %s but no last.safetensors, from which a run goes on: a copy of an epoch's checkpoint by that name can be, --force "
+                       "starts afresh, -o takes another", path, found);
+    }
+    if (o->resume) {
+        return 0;
     }
     if (found != NULL) {
         return err_add(err, STATUS_REFUSED,

@@ -106,13 +106,14 @@ static struct exec step_exec(const struct trainer *t) {
 }
 
 static struct truth batch_truth(const struct trainer *t, const struct batch *batch, double weight) {
+    uint64_t answers = batch->targets == NULL ? count_answers(t, batch) : (uint64_t)batch->count;
     return (struct truth){
         .labels = batch->targets == NULL ? batch->labels : NULL,
         .values = batch->shares != NULL ? batch->shares : batch->targets,
         .width = shape_step(t->model->plan.output->shape),
         .class_weight = t->class_weights,
         .label_smoothing = config_real(t->model->graph.net, "label_smoothing"),
-        .mean_weight = weight / ((double)batch->count * (batch->targets == NULL ? (double)t->answers : 1)),
+        .mean_weight = answers > 0 ? weight / (double)answers : 0,
     };
 }
 

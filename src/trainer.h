@@ -119,7 +119,7 @@ int save_last(struct trainer *t, struct err *err);
 /* save_last where the steps say so, and not a clock or a signal: on_divergence=rollback goes back to these (rollback.safetensors, while the run
  * lasts), so that it is the same run however it was stopped. */
 int save_due(struct trainer *t, struct err *err);
-/* A finished run: the names that a process killed after its last save_last didn't give. */
+/* A finished run without validation: best's name, which a process killed after its last save_last didn't give. */
 int save_mend(struct trainer *t, struct err *err);
 int save_best(struct trainer *t, struct err *err);
 /* --keep N: after save_last at the end of an epoch. */

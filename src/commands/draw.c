@@ -112,7 +112,7 @@ const struct command command_draw = {
             "row a filter where it reads more. Of a connected layer over an image: a template for each output.",
     .examples = "dlcli draw cfg/lenet.cfg\n"
                 "dlcli draw cfg/imagenet/googlenet.cfg --output googlenet.png\n"
-                "dlcli draw runs/lenet/best.safetensors --weights convolutional1 --output filters.png",
+                "dlcli draw runs/lenet/best.safetensors --weights conv1 --output filters.png",
     .flags = flags,
     .run = run,
 };

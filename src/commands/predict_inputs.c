@@ -45,6 +45,19 @@ static int feed_lines(struct batcher *b, const char *path, struct err *err) {
     return why.count ? add_refused(b, path, &why, err) : bad;
 }
 
+/* Are these an array's axes of one input? Neighbouring ones of (t, c, h, w) may lie in one axis, and those of 1 be left out. */
+static int is_input(const size_t *dims, size_t ndim, struct shape s) {
+    const size_t axes[] = {(size_t)s.t, (size_t)s.c, (size_t)s.h, (size_t)s.w};
+    size_t at = 0;
+    for (size_t d = 0; d < ndim; d++) {
+        size_t product = 1;
+        while (at < 4 && product < dims[d]) product *= axes[at++];
+        if (product != dims[d]) return 0;
+    }
+    while (at < 4 && axes[at] == 1) at++;
+    return at == 4;
+}
+
 /* Rows of an array: (N, C, H, W), (N, D), or one sample without N. */
 static int feed_array(struct batcher *b, const char *path, struct err *err) {
     struct npy array = {0};
@@ -52,12 +65,16 @@ static int feed_array(struct batcher *b, const char *path, struct err *err) {
     size_t width = shape_count(b->members[0].model.graph.input);
     if (npy_read(path, &array, &local)) return add_refused(b, path, &local, err);
     char shape[48];
-    size_t rows = array.ndim > 0 && array.dims[0] && array.count / array.dims[0] == width ? array.dims[0] : array.count == width ? 1 : 0;
+    struct shape input = b->members[0].model.graph.input;
+    size_t ndim = (size_t)array.ndim, rows = ndim > 0 && is_input(array.dims + 1, ndim - 1, input) ? array.dims[0] : (size_t)is_input(array.dims, ndim, input);
     for (int m = 0; m < b->member_count; m++)
         if (shape_count(b->members[m].model.graph.input) != width) rows = 0;
     int bad = 0;
     if (!rows) {
-        err_add(&local, STATUS_FAILED, "%s: %zu numbers are not rows of the network's input (%s)", path, array.count, shape_text(b->members[0].model.graph.input, shape));
+        struct text dims = {0};
+        for (size_t d = 0; d < ndim; d++) text_add(&dims, d ? ", %zu" : "%zu", array.dims[d]);
+        err_add(&local, STATUS_FAILED, "%s: an array of shape (%s) is not rows of the network's input (%s)", path, ndim ? dims.text : "", shape_text(input, shape));
+        text_free(&dims);
         bad = add_refused(b, path, &local, err);
     }
     for (size_t r = 0; r < rows && !bad; r++) bad = batcher_add_row(b, path, (long)r, array.data + r * width, err);

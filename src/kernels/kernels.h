@@ -154,7 +154,7 @@ enum loss_kind {
 struct value_loss {
     enum loss_kind kind;
     size_t rows, width;
-    const int32_t *labels;          /* of each row: its target is one-hot, smoothed; -1: the row counts nothing. NULL where target is given */
+    const int32_t *labels;          /* of each row: its target is one-hot, smoothed; -1: the row counts nothing. Beside target that alone; or NULL */
     const float *target;            /* rows x width, or NULL */
     const float *class_weight;      /* of the label's class, or NULL */
     double label_smoothing;

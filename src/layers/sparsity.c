@@ -10,8 +10,8 @@ static int shape(struct node *node, struct err *err) {
     return 0;
 }
 
-/* The penalty is the L1 distance from a row of zeros, which own memory holds. Whatever the classes weigh, it is the mean over the samples that
- * joins the loss, which is divided by their weights: so each penalty weighs as much as a sample does on average. */
+/* The penalty is the L1 distance from a row of zeros, which own memory holds; a row without an answer has none. Whatever the classes weigh, it is
+ * the mean over the rows that joins the loss, which is divided by their weights: so each penalty weighs as much as a row does on average. */
 static void plan(struct op *op, const struct target *target) {
     size_t rows = (size_t)target->batch * (size_t)op->node->out.t;
     op->in_layout = op->out_layout = LAYOUT_NCHW;
@@ -24,7 +24,7 @@ static void plan(struct op *op, const struct target *target) {
 static struct value_loss call(const struct op *op, const struct exec *exec) {
     size_t width = shape_step(op->node->out);
     return (struct value_loss){
-        .kind = LOSS_L1, .rows = tensor_samples(op->out, exec), .width = width, .target = op->own,
+        .kind = LOSS_L1, .rows = tensor_samples(op->out, exec), .width = width, .labels = exec->truth->labels, .target = op->own,
         .weight = *(const double *)op->node->own * (double)width * exec->truth->mean_weight, .scale = exec->loss_scale,
     };
 }

@@ -221,6 +221,23 @@ answers() {
     cmp w1,1.json w10,10.json
 }
 
+@test "sparsity: rows without an answer have no penalty; branches that no loss reads can have none" {
+    printf 'a\tN\na\tN\n' >short.tsv
+    printf 'a a a a\tN N N N\na a a a\tN N N N\n' >long.tsv
+    printf '%s\n' '[net]' inputs=1 time_steps=4 batch=2 momentum=0 decay=0 learning_rate=1 max_batches=1 log_steps=1 '[data]' source=tsv unit=word classes=N,V vocabulary=a path=long.tsv \
+        '[embedding]' size=2 output=3 freeze=1 '[connected]' name=c output=4 activation=linear sparsity=1 '[connected]' output=2 init=zero '[softmax]' >tags.cfg
+    for kind in short long; do
+        dlcli train tags.cfg -q -o $kind --set data.path=$kind.tsv
+        jq 'select(.event == "epoch").train_loss' $kind/metrics.jsonl >$kind.loss
+    done
+    cmp short.loss long.loss
+    run -2 --separate-stderr dlcli check tags.cfg --set net.class_weights=1,2 --set net.subdivisions=2
+    says 'sparsity: want [net] subdivisions=1 beside class_weights'
+    sed 's/^\[connected\]\r*$/&/; s/^output=2$/&\ninput=embedding1/' tags.cfg >branch.cfg
+    run -2 --separate-stderr dlcli check branch.cfg
+    says 'sparsity: no loss reads this layer'
+}
+
 @test "what the optimizer keeps diverges too, before a checkpoint that can't be read" {
     printf 'x,y\n1e12,3e12\n-2e12,1e12\n3e12,-1e12\n1e12,2e12\n' >huge.csv
     printf '%s\n' '[net]' inputs=1 batch=4 epochs=3 optimizer=adam '[data]' source=csv path=huge.csv '[connected]' output=1 activation=linear '[cost]' type=mse >huge.cfg

@@ -126,3 +126,28 @@ setup_file() { make_model; }
     run -0 --separate-stderr dlcli help --json
     holds '.topic == null'
 }
+
+@test "an array's axes are the input's, in that order" {
+    model=$(model)
+    npy() {   # npy FILE DIMS: zeros
+        dims=$2 n=1
+        for d in ${dims//,/ }; do n=$((n * d)); done
+        { printf '\x93NUMPY\x01\x00\x76\x00%-117s\n' "{'descr': '<f4', 'fortran_order': False, 'shape': ($dims,), }"; head -c $((4 * n)) /dev/zero; } >"$1"
+    }
+    for dims in 2,3,12,12 3,12,12 2,432 2,3,144 1,432 432; do
+        npy x.npy $dims
+        run -0 dlcli predict x.npy -m "$model"
+    done
+    for dims in 2,12,12,3 12,12,3 3,12,36 12,36 2,431 3; do
+        npy x.npy $dims
+        run -2 --separate-stderr dlcli predict x.npy -m "$model"
+        says "an array of shape (${dims//,/, }) is not rows of the network's input (3x12x12)"
+    done
+}
+
+@test "--set data.classes renames a model's classes" {
+    run -0 dlcli predict "$PICTURES/cat.png" -m "$(model)" --set data.classes=n,e,s,w --json
+    [ "$(jq -r '[.top[].class] | sort | join(",")' <<<"$output")" = e,n,s,w ]
+    run -2 --separate-stderr dlcli predict "$PICTURES/cat.png" -m "$(model)" --set data.classes=n,e,s
+    says '3 classes, but the network has 4 outputs'
+}

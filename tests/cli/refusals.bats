@@ -135,6 +135,16 @@ table() {
     run -0 dlcli check cells.cfg --set cells.init=pytorch --set cells.init_gain=0.001
 }
 
+@test "a key twice: the same list or number in other words is the same; darknet's keys that mean others here name them" {
+    sed 's/^momentum=0.9/&\nmomentum=0.90\nsteps=1,2\nsteps=1 , 2/' "$SMALL" >twice.cfg
+    run -0 --separate-stderr dlcli check twice.cfg
+    says 'the same value in line'
+    sed 's/^momentum=0.9/&\nmomentum=0.91/' "$SMALL" >other.cfg
+    refused 'given twice' other.cfg
+    run -0 dlcli check "$SMALL" --set net.mixup=0 --set net.cutmix=0 --set net.ema_alpha=0
+    run -2 dlcli check "$SMALL" --set net.mixup=1
+}
+
 @test "moments that never move" {
     for key in b1 b2; do refused "net.$key: want a number below 1" "$SMALL" --set net.optimizer=adam --set net.$key=1; done
 }

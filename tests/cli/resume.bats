@@ -92,12 +92,27 @@ stopped_after() {
     is_whole
 }
 
-@test "best without last is nothing to go on from: --resume starts afresh, and says so" {
-    dlcli train "$SMALL" -q -o run --epochs 1
+@test "best and kept epochs without last: --resume leaves them alone; an epoch's copy by that name goes on" {
+    dlcli train "$SMALL" -q -o whole --epochs 3 --keep 2
+    cp -r whole run
     rm run/last.safetensors
-    run -0 --separate-stderr dlcli train "$SMALL" -q -o run --epochs 1 --resume
-    says 'starts afresh'
-    [ -s run/last.safetensors ]
+    cp -r run before
+    run -2 --separate-stderr dlcli train "$SMALL" -q -o run --epochs 3 --resume
+    says 'holds best.safetensors but no last.safetensors'
+    diff -r before run
+    cp run/epoch-0002.safetensors run/last.safetensors
+    dlcli train "$SMALL" -q -o run --epochs 3 --keep 2 --resume
+    cmp run/last.safetensors whole/last.safetensors
+}
+
+@test "a calibration is of the weights that it was measured of: training on leaves it behind" {
+    dlcli train "$SMALL" -q -o run --epochs 3 &
+    wait
+    cp -r run whole
+    dlcli train "$SMALL" -q -o short --max-batches 12
+    dlcli test short/last.safetensors --calibrate -q
+    dlcli train short/last.safetensors -q -o on --max-batches 3 --force
+    run -1 grep -q calibration on/config.cfg
 }
 
 # A disk of a few pages where we may mount one, else a limit on the size of files.

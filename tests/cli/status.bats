@@ -26,7 +26,9 @@ setup_file() { make_model; }
 }
 
 @test "2: no command, an unknown one, an unknown option, with the nearest" {
-    run -0 dlcli
+    run -2 --separate-stderr dlcli
+    says 'want a command: dlcli help lists them'
+    run -0 dlcli help
     run -2 --separate-stderr dlcli trian
     says 'did you mean "train"?'
     run -2 --separate-stderr dlcli train "$SMALL" --epohcs 3
