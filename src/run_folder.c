@@ -51,6 +51,21 @@ static int lock_take(struct run_folder *f, struct err *err) {
     return result;
 }
 
+int run_folder_guard(const char *path, struct err *err) {
+    const char *slash = strrchr(path, '/');
+    char *folder = slash == NULL ? mem_copy(".") : mem_copy_n(path, (size_t)(slash - path) + (slash == path)), *lock = mem_format("%s/%s", folder, LOCK);
+    int fd = open(lock, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), result = 0;
+    if (fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+        result = err_add(err, STATUS_REFUSED, "%s: another dlcli is training into this folder", path);
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    free(lock);
+    free(folder);
+    return result;
+}
+
 static int folder_make(struct run_folder *f, struct err *err) {
     struct err refused = {0};
     f->made = !file_exists(f->path);

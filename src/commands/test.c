@@ -9,6 +9,7 @@
 #include "commands/command.h"
 #include "commands/test_report.h"
 #include "net.h"
+#include "run_folder.h"
 #include "sources/source.h"
 #include "views/canvas.h"
 
@@ -115,6 +116,7 @@ static int check_calibrate(const struct context *context, const struct model *mo
     if (tta_of(flags_text(args, "tta")) != TTA_NONE) return err_add(err, STATUS_REFUSED, "--calibrate and --tta exclude each other: the temperature is of the plain answer");
     if (!model->is_checkpoint || flags_text(args, "weights")) return err_add(err, STATUS_REFUSED, "--calibrate: %s is no checkpoint that a temperature could be written into", model->path);
     if (!model->graph.gives_probabilities) return err_add(err, STATUS_REFUSED, "--calibrate: %s does not end in a softmax", model->path);
+    if (run_folder_guard(model->path, err)) return -1;
     if (split == SPLIT_TEST) return err_add(err, STATUS_REFUSED, "--calibrate: the test split is for measuring, not for choosing: want valid or train");
     return 0;
 }

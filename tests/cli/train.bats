@@ -179,6 +179,21 @@ load helpers
     [ "$(cd run && echo epoch-*)" = "epoch-0004.safetensors epoch-0005.safetensors" ]
 }
 
+@test "nobody writes into a RUN that is being trained into" {
+    dlcli train "$SMALL" -q -o run --epochs 1
+    exec 7<run/.lock
+    flock 7
+    cp run/last.safetensors before
+    run -2 --separate-stderr dlcli import "$SMALL" before run/last.safetensors
+    says 'another dlcli is training into this folder'
+    run -2 --separate-stderr dlcli test run/last.safetensors --calibrate
+    says 'another dlcli is training into this folder'
+    cmp before run/last.safetensors
+    exec 7<&-
+    run -0 dlcli import "$SMALL" before run/again.safetensors --json
+    [ "$output" = '{"model":"run/again.safetensors","parameters":1042}' ]
+}
+
 @test "import makes a model that predicts as config and weights do" {
     dlcli train "$SMALL" -q -o run --epochs 1
     dlcli import -q "$SMALL" run/last.safetensors model.safetensors
