@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 /* Streams keep uses apart: two uses never share (seed, stream). Layer- or epoch-wise streams add an index below 2^48. */
-enum rng_use { RNG_INIT = 1, RNG_SHUFFLE, RNG_SPLIT, RNG_AUGMENT, RNG_DROPOUT, RNG_SYNTHETIC, RNG_SAMPLE, RNG_MIX, RNG_CHECK, RNG_RATE, RNG_NOISE, RNG_DEPTH, RNG_POOL };
+enum rng_use { RNG_INIT = 1, RNG_SHUFFLE, RNG_SPLIT, RNG_AUGMENT, RNG_DROPOUT, RNG_SYNTHETIC, RNG_SAMPLE, RNG_MIX, RNG_CHECK, RNG_RATE, RNG_NOISE, RNG_DEPTH, RNG_POOL, RNG_CROP };
 
 struct rng { uint64_t key, stream, counter; uint32_t buffer[4]; int left; };
 

@@ -283,3 +283,17 @@ answers() {
     sgd=$(train_bytes) adam=$(train_bytes --set net.optimizer=adam --set net.momentum=0.9) ema=$(train_bytes --set net.ema=0.9) ahead=$(train_bytes --set net.lookahead=5)
     [ $((adam - sgd)) = $((4 * 62006)) ] && [ $((ema - sgd)) = $((4 * 62006)) ] && [ $((ahead - sgd)) = $((4 * 62006)) ]
 }
+
+@test "darknet's crop: its keys, training, and the same bits for any number of threads" {
+    { printf '%s\n' '[net]' batch=8 subdivisions=2 height=16 width=16 channels=3 learning_rate=0.01 max_batches=4 '[data]' source=synthetic count=40 classes=2 \
+          '[crop]' flip=1 exposure=1 saturation=1 angle=7 crop_height=12 crop_width=10 '[convolutional]' filters=8 size=3 stride=1 pad=1 activation=relu \
+          '[maxpool]' size=2 stride=2 '[connected]' output=2 activation=linear '[softmax]' groups=1; } >crop.cfg
+    run -0 --separate-stderr dlcli summary crop.cfg --json
+    says '[crop] angle'
+    [ "$(jq -c '.layers[0].output' <<<"$output")" = '[3,12,10]' ]
+    for n in 1 2; do dlcli train crop.cfg -q -o run$n --threads $n; done
+    cmp run1/last.safetensors run2/last.safetensors
+    dlcli train crop.cfg -q -o bf16 --precision bf16
+    run -0 dlcli check crop.cfg --gradients
+    run -0 dlcli predict "$PICTURES/cat.png" -m run1/best.safetensors
+}

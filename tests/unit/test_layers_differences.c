@@ -129,7 +129,7 @@ static void chance_in_the_middle(void **state) {
     for (uint64_t step = 0; step < 4; step++) {
         net_describe(&net, "[net]\nchannels=1\nheight=7\nwidth=7\n[convolutional]\nfilters=2\nsize=3\nactivation=linear\n"
                            "[convolutional]\nfilters=2\nsize=3\npadding=1\nactivation=tanh\n[shortcut]\nfrom=-2\nsurvival=0.5\n"
-                           "[fractional_maxpool]\nratio=1.5\n[connected]\noutput=2\nactivation=linear\n[cost]\n");
+                           "[crop]\ncrop_height=4\ncrop_width=3\nflip=1\n[fractional_maxpool]\nratio=1.5\n[connected]\noutput=2\nactivation=linear\n[cost]\n");
         plan_float64(&net, 3);
         plan_init(&net.plan, 3);
         fixture_draw(1, x, 3 * 49, 1, 0);

@@ -415,6 +415,51 @@ static void pools_by_hand(void **state) {
     assert_non_null(strstr(net_refusal("[net]\nchannels=1\nheight=5\nwidth=5\n[fractional_maxpool]\nsize=4\n"), "cfg:6: [fractional_maxpool] size"));
 }
 
+/* ---- darknet's crop ---- */
+
+/* Of a map that holds its own places: the middle; in training every part, mirrored or not, and each sample its own. */
+static void crops(void **state) {
+    (void)state;
+    enum { H = 5, W = 4, OH = 2, OW = 3, SAMPLES = 2, PARTS = (H - OH + 1) * (W - OW + 1) * 2 };
+    struct net net;
+    float x[SAMPLES * H * W];
+    int seen[PARTS] = {0}, different = 0, parts = 0;
+    for (int i = 0; i < SAMPLES * H * W; i++) {
+        x[i] = (float)(i % (H * W));
+    }
+    net_make(&net, "[net]\nchannels=1\nheight=5\nwidth=4\n[crop]\ncrop_height=2\ncrop_width=3\n", 1, 0);
+    run_forward(&net.plan, &net.exec, x);
+    const float *y = net.plan.output->data;
+    for (int i = 0; i < OH * OW; i++) {
+        assert_true(y[i] == 2 * (float)((1 + i / OW) * W + i % OW) - 1);
+    }
+    net_free(&net);
+    net_make(&net, "[net]\nchannels=1\nheight=5\nwidth=4\n[crop]\ncrop_height=2\ncrop_width=3\nflip=1\nnoadjust=1\n", SAMPLES, 1);
+    for (net.exec.step = 0; net.exec.step < 200; net.exec.step++) {
+        int part[SAMPLES];
+        run_forward(&net.plan, &net.exec, x);
+        y = net.plan.output->data;
+        for (int n = 0; n < SAMPLES; n++, y += OH * OW) {
+            int mirrored = y[0] > y[1], corner = (int)y[mirrored ? OW - 1 : 0];
+            part[n] = (corner / W * (W - OW + 1) + corner % W) * 2 + mirrored;
+            assert_in_range(part[n], 0, PARTS - 1);
+            seen[part[n]] = 1;
+            for (int i = 0; i < OH * OW; i++) {
+                int column = i % OW;
+                assert_true(y[i] == (float)(corner + i / OW * W + (mirrored ? OW - 1 - column : column)));
+            }
+        }
+        different += part[0] != part[1];
+    }
+    for (int i = 0; i < PARTS; i++) {
+        parts += seen[i];
+    }
+    assert_int_equal(parts, PARTS);
+    assert_true(different > 100);
+    net_free(&net);
+    assert_non_null(strstr(net_refusal("[net]\nchannels=1\nheight=5\nwidth=5\n[crop]\ncrop_height=6\n"), "cfg:6: [crop] crop_height: 6x1 is no part of"));
+}
+
 /* ---- stochastic depth ---- */
 
 static const char depth_net[] = "[net]\ninputs=2\n[connected]\nname=branch\noutput=2\nbias=0\nactivation=linear\n[shortcut]\nfrom=input\nsurvival=0.75\n";
@@ -523,7 +568,7 @@ int main(void) {
         cmocka_unit_test(changes_like_pillow), cmocka_unit_test(mixes), cmocka_unit_test(mixes_what_can_be),
         cmocka_unit_test(shares_are_of_beta), cmocka_unit_test(views), cmocka_unit_test(views_averaged), cmocka_unit_test(bins), cmocka_unit_test(temperature),
         cmocka_unit_test(calibration_key), cmocka_unit_test(no_temperature), cmocka_unit_test(views_of_nan), cmocka_unit_test(soft_labels), cmocka_unit_test(pools_like_pytorch),
-        cmocka_unit_test(pools_back_like_pytorch), cmocka_unit_test(pools_by_hand), cmocka_unit_test(blocks_survive),
+        cmocka_unit_test(pools_back_like_pytorch), cmocka_unit_test(pools_by_hand), cmocka_unit_test(crops), cmocka_unit_test(blocks_survive),
         cmocka_unit_test(distributions), cmocka_unit_test(orthogonal_and_dirac),
     };
     return cmocka_run_group_tests_name("methods", tests, fixture_open, fixture_close);
