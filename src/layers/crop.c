@@ -129,7 +129,7 @@ const struct layer_ops layer_crop = {
     .help = "A part of the map: drawn for each sample of each training step, the middle otherwise; and 2x - 1 of its values. As darknet's, "
             "which draws once a batch; its angle, saturation, exposure and shift are without use. [data] min_crop and max_crop cut pictures "
             "before the network sees them.",
-    .example = "[crop]\ncrop_height=224\ncrop_width=224\nflip=1\n",
+    .example = "[crop]\ncrop_height=14\ncrop_width=14\nflip=1\n",
     .keys = tables,
     .flags = LAYER_RANDOM,
     .shape = shape,
