@@ -226,22 +226,12 @@ void config_put(struct section *section, const char *key, const char *value) {
 }
 
 int config_is_set(const struct section *section, const char *key) {
-    for (size_t i = 0; i < section->count; i++) {
-        const struct entry *entry = &section->entries[i];
-        if (strcmp(entry->is != NULL ? entry->is->name : entry->key, key) == 0) {
-            return entry->file == config_line_file;
-        }
-    }
-    return 0;
+    const struct entry *entry = config_find_entry(section, key);
+    return entry != NULL && entry->file == config_line_file;
 }
 
 int config_has(const struct section *section, const char *key) {
-    for (size_t i = 0; i < section->count; i++) {
-        if (strcmp(section->entries[i].key, key) == 0) {
-            return 1;
-        }
-    }
-    return 0;
+    return config_find_entry(section, key) != NULL;
 }
 
 void config_drop(struct section *section, const char *key) {

@@ -64,10 +64,12 @@ int config_set(struct config *config, const char *assignment, config_type *type,
 /* Sets key to value in section (added if missing): how resolved values (mean=auto) get into the stored config. The value is not
  * looked at: it must fit the key's type, without line breaks or " #". */
 void config_put(struct section *section, const char *key, const char *value);
-/* Is the key given, and by the command line? */
+/* Is the key given, and by the command line? As config_has, of any key. */
 int config_is_set(const struct section *section, const char *key);
-/* Is there an entry of that very name? Also before config_check. */
+/* As config_given, but the section need not know the key. */
 int config_has(const struct section *section, const char *key);
+/* Do two values of a key say the same: the same text or number, item by item in lists? */
+int config_same_value(const struct key *key, const char *a, const char *b);
 /* The key stands at its default from here on. */
 void config_drop(struct section *section, const char *key);
 

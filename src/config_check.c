@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "base/number.h"
 #include "config_internal.h"
 
@@ -177,25 +178,30 @@ static void refuse_unknown(const struct section *section, const struct entry *en
 
 static int is_list(enum key_type type) { return type == KEY_INTS || type == KEY_REALS || type == KEY_TEXTS; }
 
-/* The same text, but for spaces at a list's commas, or the same number. */
-static int same_value(const struct entry *first, const struct entry *second) {
-    const char *a = first->value, *b = second->value;
+static int same_item(const char *a, size_t m, const char *b, size_t n) {
+    config_trim(&a, &m);
+    config_trim(&b, &n);
+    char *one = mem_copy_n(a, m), *other = mem_copy_n(b, n);
     double x, y;
-    if ((first->is->type == KEY_INT || first->is->type == KEY_REAL) && number_real(a, &x) == 0 && number_real(b, &y) == 0) {
-        return x == y;
-    }
-    while (is_list(first->is->type) && *a != '\0' && *b != '\0') {
-        size_t m = strcspn(a, ","), n = strcspn(b, ",");
-        const char *item = a, *other = b;
-        a += m + (a[m] == ',');
-        b += n + (b[n] == ',');
-        config_trim(&item, &m);
-        config_trim(&other, &n);
-        if (m != n || memcmp(item, other, m) != 0) {
+    int same = strcmp(one, other) == 0 || (number_real(one, &x) == 0 && number_real(other, &y) == 0 && x == y);
+    free(one);
+    free(other);
+    return same;
+}
+
+int config_same_value(const struct key *key, const char *a, const char *b) {
+    int list = is_list(key->type);
+    for (;;) {
+        size_t m = list ? strcspn(a, ",") : strlen(a), n = list ? strcspn(b, ",") : strlen(b);
+        if (!same_item(a, m, b, n)) {
             return 0;
         }
+        if (a[m] == '\0' || b[n] == '\0') {
+            return a[m] == b[n];
+        }
+        a += m + 1;
+        b += n + 1;
     }
-    return strcmp(a, b) == 0;
 }
 
 /* Two entries of one key, `second` behind `first`. Returns which of them to drop, or -1 where both are wrong. */
@@ -206,7 +212,7 @@ static int choose_twin(const struct entry *first, const struct entry *second, co
     }
     char *where = config_where_entry(second, label);
     const char *name = strcmp(first->key, second->key) != 0 ? first->key : "the key";
-    if (same_value(first, second)) {
+    if (config_same_value(first->is, first->value, second->value)) {
         err_warn(err, "%sgiven twice: %s has the same value in line %d", where, name, first->line);
         status = 1;
     } else {

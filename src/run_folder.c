@@ -54,7 +54,7 @@ static int lock_take(struct run_folder *f, struct err *err) {
 int run_folder_guard(const char *path, struct err *err) {
     const char *slash = strrchr(path, '/');
     char *folder = slash == NULL ? mem_copy(".") : mem_copy_n(path, (size_t)(slash - path) + (slash == path)), *lock = mem_format("%s/%s", folder, LOCK);
-    int fd = open(lock, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), result = 0;
+    int fd = strcmp(path, "-") == 0 ? -1 : open(lock, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), result = 0;
     if (fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
         result = err_add(err, STATUS_REFUSED, "%s: another dlcli is training into this folder", path);
     }

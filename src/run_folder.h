@@ -20,7 +20,7 @@ char *run_folder_name(const char *config_path);
 int run_folder_open(struct run_folder *f, const char *path, struct err *err);
 /* used 0: nothing was begun, so that a folder made for it goes again. */
 void run_folder_close(struct run_folder *f, int used);
-/* Refuses to write the file `path` where a process trains into its folder, which would lose one of the two's work. */
+/* Refuses to write the file `path` ("-": stdout) where a process trains into its folder, which would lose one of the two's work. */
 int run_folder_guard(const char *path, struct err *err);
 /* The file name of a checkpoint in it: last, else best, else an epoch's; NULL where it holds none. */
 const char *run_folder_checkpoint(const struct run_folder *f, char buffer[40]);

@@ -60,10 +60,8 @@ const char *stored_value(const struct stored *s, const struct section *section, 
     return NULL;
 }
 
-/* The same text, or the same number. */
-static int same_value(const char *a, const char *b) {
-    double x, y;
-    return strcmp(a, b) == 0 || (number_real(a, &x) == 0 && number_real(b, &y) == 0 && x == y);
+static int same_value(const struct entry *entry, const char *value) {
+    return entry->is != NULL ? config_same_value(entry->is, entry->value, value) : strcmp(entry->value, value) == 0;
 }
 
 /* Runs of before kept a count alone of classes that are called by their numbers. */
@@ -111,7 +109,7 @@ static int section_same(const struct section *a, const struct section *b, int a_
         }
         char room[DEFAULT_ROOM];
         const char *value = other != NULL ? other->value : default_in(b, mine, room);
-        if (value == NULL || (!same_value(mine->value, value) && !(a_is_stored && counts_classes(mine, value)))) {
+        if (value == NULL || (!same_value(mine, value) && !(a_is_stored && counts_classes(mine, value)))) {
             bad = err_add(err, STATUS_REFUSED, "--resume: [%s] %s is %s in the run and %s now: that is another run; "
                           "repeat the options that it was begun with", a->name, key_of(mine),
                           a_is_stored ? mine->value : shown(value), a_is_stored ? shown(value) : mine->value);

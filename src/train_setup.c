@@ -72,8 +72,9 @@ static void complete_measured(struct trainer *t, const struct stored *stored) {
 static void drop_calibration(struct trainer *t) {
     struct config *config = t->resumed ? &t->stored.config : &t->model->config;
     for (size_t i = 0; i < config->count; i++) {
-        int said = t->resumed ? config_has(&t->model->config.sections[i], "calibration") : !t->model->is_checkpoint;
-        if (!said && config_has(&config->sections[i], "calibration")) {
+        const struct section *now = &t->model->config.sections[i];
+        int said = t->model->is_checkpoint ? config_is_set(now, "calibration") : config_has(now, "calibration");
+        if (!said) {
             config_drop(&config->sections[i], "calibration");
         }
     }

@@ -90,22 +90,14 @@ static double get(const struct kernels *kernels, const void *reals, size_t i) {
     return kernels->dtype == DTYPE_F64 ? ((const double *)reals)[i] : (double)((const float *)reals)[i];
 }
 
-static void set(const struct kernels *kernels, void *reals, size_t i, double value) {
-    if (kernels->dtype == DTYPE_F64) {
-        ((double *)reals)[i] = value;
-    } else {
-        ((float *)reals)[i] = (float)value;
-    }
-}
-
 void batchnorm_fold(const struct op *norm, const struct kernels *kernels, const void *bias, void *scale, void *folded) {
     const struct own *own = norm->node->own;
     const struct value *slots = norm->slots;
     for (size_t c = 0; c < (size_t)norm->node->out.c; c++) {
         double by = get(kernels, slots[GAMMA].data, c) / sqrt(get(kernels, slots[VARIANCE].data, c) + own->eps);
         double from = (bias ? get(kernels, bias, c) : 0) - get(kernels, slots[MEAN].data, c);
-        set(kernels, scale, c, by);
-        set(kernels, folded, c, from * by + get(kernels, slots[BETA].data, c));
+        layer_put_real(kernels, scale, c, by);
+        layer_put_real(kernels, folded, c, from * by + get(kernels, slots[BETA].data, c));
     }
 }
 

@@ -166,6 +166,14 @@ int layer_losses(const struct graph *graph) {
     return losses;
 }
 
+void layer_put_real(const struct kernels *kernels, void *reals, size_t i, double value) {
+    if (kernels->dtype == DTYPE_F64) {
+        ((double *)reals)[i] = value;
+    } else {
+        ((float *)reals)[i] = (float)value;
+    }
+}
+
 size_t layer_reals(const struct kernels *kernels, size_t n) {
     return n * (kernels->dtype == DTYPE_F64 ? sizeof(double) : sizeof(float));
 }

@@ -70,13 +70,11 @@ enum { MOST_PATCH = 768 };   /* numbers of a patch: the eigenvectors' search tak
 
 static int check_whitening(const struct node *node, const struct conv *conv, struct err *err) {
     int patch = conv->c * conv->size_h * conv->size_w, whitens = config_bool(node->section, "whitening");
-    static const char *const with[] = {"whitening_eps", "whitening_samples"}, *const without[] = {"init", "init_dirac", "init_gain"};
-    for (int i = 0; i < 3; i++) {
-        if (!whitens && i < 2 && config_given(node->section, with[i])) {
-            return node_useless(node, with[i], err, "it is for whitening=1");
-        }
-        if (whitens && config_given(node->section, without[i])) {
-            return node_refuse(node, without[i], err, "contradicts whitening=1, which says how the weights begin");
+    static const char *const its_own[] = {"whitening_eps", "whitening_samples", NULL}, *const others[] = {"init", "init_dirac", "init_gain", NULL};
+    for (const char *const *key = whitens ? others : its_own; *key != NULL; key++) {
+        if (config_given(node->section, *key)) {
+            return whitens ? node_refuse(node, *key, err, "contradicts whitening=1, which says how the weights begin")
+                           : node_useless(node, *key, err, "it is for whitening=1");
         }
     }
     if (!whitens) {

@@ -78,21 +78,13 @@ static struct fractional call(const struct op *op, const struct exec *exec) {
     return f;
 }
 
-static void put(const struct kernels *kernels, void *reals, size_t i, double value) {
-    if (kernels->dtype == DTYPE_F64) {
-        ((double *)reals)[i] = value;
-    } else {
-        ((float *)reals)[i] = (float)value;
-    }
-}
-
 /* 2x - 1 as a normalization: by the mean 0 and the variance 1/4, and -1 added. */
 static void adjust(const struct op *op, const struct exec *exec, char *scratch) {
     size_t channels = (size_t)op->node->out.c, reals = layer_reals(exec->kernels, channels);
     for (size_t c = 0; c < channels; c++) {
-        put(exec->kernels, scratch, c, 0);
-        put(exec->kernels, scratch + reals, c, 0.25);
-        put(exec->kernels, scratch + 2 * reals, c, -1);
+        layer_put_real(exec->kernels, scratch, c, 0);
+        layer_put_real(exec->kernels, scratch + reals, c, 0.25);
+        layer_put_real(exec->kernels, scratch + 2 * reals, c, -1);
     }
     struct batchnorm b = {.view = tensor_view(op->out, exec), .running_mean = scratch, .running_var = scratch + reals, .beta = scratch + 2 * reals,
                           .scratch = scratch + constants_bytes(op, exec->kernels)};

@@ -76,6 +76,8 @@ int layer_has_loss(const struct node *node);
 int layer_losses(const struct graph *graph);
 /* Bytes of n reals (parameters, sums) and of n elems (tensors). */
 size_t layer_reals(const struct kernels *kernels, size_t n);
+/* reals[i] = value. */
+void layer_put_real(const struct kernels *kernels, void *reals, size_t i, double value);
 size_t layer_elems(const struct kernels *kernels, size_t n);
 
 /* Every layer type, NULL at the end (from list.h). */

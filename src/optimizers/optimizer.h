@@ -41,15 +41,15 @@ void optimizer_free(struct optimizer *o);
 /* What is added to the denominator: [net] eps, or where it doesn't say the rule's own. */
 double optimizer_eps(const struct section *net);
 /* One update with learning rate `rate` at (0-based) step `step`, the gradients multiplied by `scale` first; then what lookahead makes of
- * it, and ema's average of that. Returns the gradients' norm before clipping (not finite: nothing was updated). Tensors that aren't updated in (0-based) epoch `epoch`
- * keep their state too. Weights have to be packed afterwards (run_pack). */
+ * it, and ema's average of that. Returns the gradients' norm before clipping (not finite: nothing was updated). Tensors that aren't updated in
+ * (0-based) epoch `epoch` keep their state too. Weights have to be packed afterwards (run_pack). */
 double optimizer_step(struct optimizer *o, const struct exec *exec, double rate, double scale, uint64_t step,
                       uint64_t epoch);
 /* With ema: averages and weights change places, for validating and saving, and back again; else nothing. Then pack. */
 void optimizer_swap(struct optimizer *o);
 /* Bytes of a real of the plan. */
 size_t optimizer_real(const struct plan *plan);
-/* Bytes that updating so many trained reals of the graph keeps beside weights and gradients: the rule's states, ema's average, lookahead's. */
+/* Bytes that training the graph as [net] says keeps beside weights and gradients: the rule's states, ema's average, lookahead's. */
 size_t optimizer_bytes(const struct section *net, const struct graph *graph);
 /* What is kept of a value beside it and isn't finite any more ("exp_avg_sq"), with the value in *of; NULL where all is. */
 const char *optimizer_overflown(const struct optimizer *o, const struct exec *exec, const struct value **of);

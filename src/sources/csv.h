@@ -48,6 +48,8 @@ void csv_normalize(struct source *source, const struct csv_affine *affine);
 /* Tables of one [data] whose columns go by place have to have the same names there. */
 int csv_agree(const struct source *first, const struct source *other, struct err *err);
 /* Writes features=, target=, and the numbers of normalize=, into [data]. -1 with a sentence where that would mean other columns. */
+int csv_put(const struct csv *csv, const struct csv_columns *columns, const struct csv_affine *affine, struct section *section, struct err *err);
+/* The same of a csv source. */
 int csv_resolve(const struct source *source, const struct csv_affine *affine, struct section *section, struct err *err);
 
 #endif
