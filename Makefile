@@ -34,7 +34,8 @@ FLAGS_vnni   := $(FLAGS_avx512) -mavx512vnni -DISA_avx512=1
 OWN_BF16     := $(FLAGS_avx512) -mavx512bf16 -DISA_avx512=1
 FLAGS_bf16   := $(OWN_BF16) -DPRODUCTS=bf16
 FLAGS_amx    := $(OWN_BF16) -mamx-tile -mamx-bf16 -DPRODUCTS=amx
-FLAGS_rounded := $(OWN_BF16) -DROUNDED=1
+FLAGS_roundedbf16 := $(OWN_BF16) -DROUNDED=1
+FLAGS_roundedamx := $(OWN_BF16) -mamx-tile -mamx-bf16 -DISA_amx=1 -DROUNDED=1
 else
 ISAS := base
 endif
@@ -57,7 +58,7 @@ ifneq (,$(filter avx512,$(ISAS)))
 KERNELS += $(foreach p,bf16 amx,$(patsubst %,$(OUT)/kernels/$(p)-bf16/bf16/%.o,$(OWN_FILES) product_$(p) peak_$(p) table))
 # Products of reals rounded to bfloat16: recurrent cells and matrix products of both.
 ROUNDED := recurrent cells_pack cells_unit gemm_few bf16/cells_product bf16/gemm bf16/rounded
-KERNELS += $(ROUNDED:%=$(OUT)/kernels/rounded-bf16/%.o)
+KERNELS += $(foreach p,bf16 amx,$(patsubst %,$(OUT)/kernels/rounded$(p)-bf16/%.o,$(ROUNDED) bf16/rows_$(p)))
 endif
 LIBRARY := $(filter-out $(OUT)/main.o,$(OBJECTS)) $(KERNELS)
 
@@ -90,7 +91,8 @@ endef
 $(eval $(call kernel_rule,vnni,f32))
 $(eval $(call kernel_rule,bf16,bf16))
 $(eval $(call kernel_rule,amx,bf16))
-$(eval $(call kernel_rule,rounded,bf16))
+$(eval $(call kernel_rule,roundedbf16,bf16))
+$(eval $(call kernel_rule,roundedamx,bf16))
 $(foreach e,$(ELEMS),$(eval $(call kernel_rule,$(word 1,$(subst -, ,$(e))),$(word 2,$(subst -, ,$(e))))))
 
 # For the tests: the convolutions' AVX-512 shapes as AVX2 code, so that they are tested where there is no AVX-512; VNNI's and AVX512-BF16's instructions in C;
@@ -108,9 +110,12 @@ ISA_OF_emulatedbf16 := emulated
 $(OUT)/kernels/emulatedbf16-bf16/bf16/product_bf16.o: FLAGS_emulatedbf16 += -O1
 $(eval $(call kernel_rule,emulatedbf16,bf16))
 FLAGS_emulatedrounded := $(FLAGS_emulated) -DROUNDED=1
-$(OUT)/kernels/emulatedrounded-bf16/bf16/rounded.o: FLAGS_emulatedrounded += -O1
+$(OUT)/kernels/emulatedrounded-bf16/bf16/rows_bf16.o: FLAGS_emulatedrounded += -O1
 $(eval $(call kernel_rule,emulatedrounded,bf16))
-FLAGS_trappedamx := $(FLAGS_emulated) -mamx-tile -mamx-bf16 -DISA_amx=1 -DPRODUCTS=trappedamx
+TRAPPED := $(FLAGS_emulated) -mamx-tile -mamx-bf16 -DISA_amx=1
+FLAGS_trappedrounded := $(TRAPPED) -DROUNDED=1
+$(eval $(call kernel_rule,trappedrounded,bf16))
+FLAGS_trappedamx := $(TRAPPED) -DPRODUCTS=trappedamx
 ISA_OF_trappedamx := emulated
 $(eval $(call kernel_rule,trappedamx,bf16))
 EMULATED := $(INT8:src/kernels/body/%.c=$(OUT)/kernels/emulatedvnni-f32/%.o)
@@ -118,7 +123,8 @@ EMULATED += $(foreach e,f32 bf16,$(patsubst src/kernels/body/%.c,$(OUT)/kernels/
 	$(filter src/kernels/body/conv_lanes% src/kernels/body/conv_nhwc% src/kernels/body/conv_pointwise.c src/kernels/body/gemm_sums.c src/kernels/body/conv_winograd% src/kernels/body/conv_int8% src/kernels/body/activation.c src/kernels/body/cells% src/kernels/body/recurrent.c,$(BODIES))))
 EMULATED += $(patsubst %,$(OUT)/kernels/emulatedbf16-bf16/bf16/%.o,$(OWN_FILES) product_bf16)
 EMULATED += $(patsubst %,$(OUT)/kernels/trappedamx-bf16/bf16/%.o,$(OWN_FILES) product_amx)
-EMULATED += $(ROUNDED:%=$(OUT)/kernels/emulatedrounded-bf16/%.o)
+EMULATED += $(patsubst %,$(OUT)/kernels/emulatedrounded-bf16/%.o,$(ROUNDED) bf16/rows_bf16)
+EMULATED += $(patsubst %,$(OUT)/kernels/trappedrounded-bf16/%.o,$(ROUNDED) bf16/rows_amx)
 endif
 
 # Tests: every tests/unit/test_*.c is a program of its own, linked with everything but main.c.

@@ -1,5 +1,6 @@
 /* Recurrent cells over all steps: every table against float64's (which finite differences and PyTorch check in
  * test_layers_*.c), the AVX-512 shapes in AVX2 code too ("emulated": see the Makefile); the same bits from any team. */
+#include "amx_trap.h"
 #include "kernels_fixture.h"
 
 #define DECLARE(set)                                                                  \
@@ -10,6 +11,7 @@
 DECLARE(emulated_f32);
 DECLARE(emulated_bf16);
 DECLARE(emulatedrounded_bf16);
+DECLARE(trappedrounded_bf16);
 
 struct shape_case {
     size_t batch, hidden, steps, inputs;
@@ -249,7 +251,9 @@ static void emulated(void **state) {
      .cells_pack = cells_pack_##set, .cells = cells_##set, .cells_back = cells_back_##set}
     static const struct kernels all[] = {EMULATED("emulated", DTYPE_F32, emulated_f32, 0),
                                          EMULATED("emulated", DTYPE_BF16, emulated_bf16, 0),
-                                         EMULATED("emulated products of bfloat16", DTYPE_BF16, emulatedrounded_bf16, 1)};
+                                         EMULATED("emulated products of bfloat16", DTYPE_BF16, emulatedrounded_bf16, 1),
+                                         EMULATED("tiles beside avx2", DTYPE_BF16, trappedrounded_bf16, 1)};
+    trap_install();
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         bench_table(&all[i], check);
     }

@@ -57,15 +57,6 @@ static int prepare(void **state) {
     return 0;
 }
 
-/* AMX's instructions, where this CPU lacks them, are carried out by a handler. In each test: cmocka sets a handler of its own before it. */
-static void trap(void) {
-#if defined(__x86_64__) && defined(__linux__)
-    if (!cpu_can(ISA_AMX)) {
-        trap_install();
-    }
-#endif
-}
-
 struct shape { const char *name; int batch; struct conv conv; };
 
 /* c, h, w, k, oh, ow, size_h, size_w, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, groups */
@@ -410,7 +401,7 @@ static int known_close(void **state) {
 }
 
 static void each_shape(enum dtype dtype, size_t step, void (*f)(const struct way *way, const struct known *k)) {
-    trap();
+    trap_install();
     for (size_t s = 0; s < SHAPES; s++) {
         for (size_t w = 0; w < sizeof ways / sizeof *ways; w++) {
             if (ways[w].dtype == dtype && can(ways[w].need) && (s + w) % PAIR_STEP == 0 && !too_slow(&ways[w], s, step) && takes(&ways[w], &shapes[s].conv)) {
@@ -539,9 +530,31 @@ static void packs_rounded(const struct way *way, const struct known *k) {
 
 static void test_packed(void **state) { (void)state; each_shape(DTYPE_BF16, 1, packs_rounded); }
 
+extern const struct conv_kernel conv_winograd_large_base_f32;
+
+/* A 3x3 layer of c to c channels on maps of side x side. */
+static int takes_square(const struct conv_kernel *way, int c, int side, int training) {
+    struct conv conv = {c, side, side, c, side, side, 3, 3, 1, 1, 1, 1, 1, 1, 1};
+    return way->supports(&conv, 64, training);
+}
+
+/* Winograd's way has at most a quarter of the products, and more where tiles stand over the map's edge. Beside products that are twice as fast it is
+ * for wide layers whose maps fill its tiles. */
+static void test_winograd_takes(void **state) {
+    const struct conv_kernel *any = &conv_winograd_base_f32, *large = &conv_winograd_large_base_f32;
+    (void)state;
+    for (int training = 0; training < 2; training++) {
+        assert_true(takes_square(any, 16, 32, training) && takes_square(any, 512, 4, training) && takes_square(any, 256, 14, training));
+        assert_true(takes_square(large, 64, 32, training) && takes_square(large, 256, 8, training) && takes_square(large, 64, 15, training));
+        assert_false(takes_square(large, 48, 32, training) || takes_square(large, 512, 4, training));
+        assert_false(takes_square(large, 256, 14, training) || takes_square(large, 256, 7, training));
+        assert_false(takes_square(any, 512, 2, training) || takes_square(any, 15, 32, training));
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_packed),
+        cmocka_unit_test(test_packed), cmocka_unit_test(test_winograd_takes),
         cmocka_unit_test(test_f32), cmocka_unit_test(test_bf16), cmocka_unit_test(test_smaller_batch), cmocka_unit_test(test_few_same_bits),
         cmocka_unit_test(test_teams_f32), cmocka_unit_test(test_teams_bf16),
     };

@@ -1,10 +1,11 @@
 /* The convolutions that read NCHW (the specification, and the one by patches) against the definition in double, and matrix products. */
+#include "amx_trap.h"
 #include "kernels_fixture.h"
 
 #if defined(__x86_64__)
-/* Of the tables with products of bfloat16, those written in C. */
-extern __typeof__(*((const struct kernels *)0)->gemm_scratch) gemm_scratch_emulatedrounded_bf16;
-extern __typeof__(*((const struct kernels *)0)->gemm) gemm_emulatedrounded_bf16;
+/* Products of bfloat16, written in C, and by AMX's instructions, trapped. */
+extern __typeof__(*((const struct kernels *)0)->gemm_scratch) gemm_scratch_emulatedrounded_bf16, gemm_scratch_trappedrounded_bf16;
+extern __typeof__(*((const struct kernels *)0)->gemm) gemm_emulatedrounded_bf16, gemm_trappedrounded_bf16;
 #endif
 
 struct shape { int n; struct conv c; };
@@ -211,10 +212,13 @@ static void test_gemm(void **state) {
         bench_table(kernels_get(ISA_BASE, 1, (enum dtype)dtype), check_gemm);
     }
 #if defined(__x86_64__)
-    static const struct kernels rounded = {.isa = "emulated products of bfloat16", .dtype = DTYPE_BF16,
-                                           .gemm_scratch = gemm_scratch_emulatedrounded_bf16, .gemm = gemm_emulatedrounded_bf16};
-    if (cpu_can(ISA_AVX2)) {
-        bench_table(&rounded, check_gemm);
+    static const struct kernels rounded[] = {
+        {.isa = "emulated products of bfloat16", .dtype = DTYPE_BF16, .gemm_scratch = gemm_scratch_emulatedrounded_bf16, .gemm = gemm_emulatedrounded_bf16},
+        {.isa = "tiles beside avx2", .dtype = DTYPE_BF16, .gemm_scratch = gemm_scratch_trappedrounded_bf16, .gemm = gemm_trappedrounded_bf16},
+    };
+    trap_install();
+    for (int i = 0; i < 2 && cpu_can(ISA_AVX2); i++) {
+        bench_table(&rounded[i], check_gemm);
     }
 #endif
 }

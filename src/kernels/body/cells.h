@@ -6,6 +6,9 @@
 
 #include "kernels/body/block.h"
 #include "kernels/body/functions.h"
+#if defined(ROUNDED)
+#include "kernels/body/bf16/rounded.h"
+#endif
 
 /* Weights lie in panels of CELL_UNITS units, which CELL_VECS vectors hold; CELL_ROWS samples at once fill the registers. */
 enum { CELL_ROWS = BLOCK_ROWS, CELL_VECS = BLOCK_VECS };
@@ -23,10 +26,10 @@ static inline size_t cell_panels(size_t hidden) {
     return (hidden + CELL_UNITS - 1) / CELL_UNITS;
 }
 
-/* Rows that a panel of `depth` has: of bfloat16 (bf16/rounded.h) they are pairs, and an odd depth is filled up. Its bytes. */
+/* Rows that a panel of `depth` has: of bfloat16 (bf16/rounded.h) they are filled up to a unit. Its bytes. */
 static inline size_t cell_depth(size_t depth) {
 #if defined(ROUNDED)
-    return depth + depth % 2;
+    return 2 * rounded_pairs(depth);
 #else
     return depth;
 #endif
@@ -38,6 +41,16 @@ static inline size_t cell_panel(size_t depth) {
 #else
     return cell_depth(depth) * CELL_UNITS * sizeof(real);
 #endif
+}
+
+/* On the way back gates that are multiplied together: gru's third, whose product with the state has a gradient of its own, comes behind the others.
+ * Bytes of a panel. */
+static inline size_t cell_together(enum cell_kind kind) {
+    return kind == CELL_GRU ? 2 : cell_gates(kind);
+}
+
+static inline size_t cell_panel_back(enum cell_kind kind, size_t hidden) {
+    return cell_panel(cell_together(kind) * hidden) + cell_panel((cell_gates(kind) - cell_together(kind)) * hidden);
 }
 
 /* What cells_pack makes: a part for the inputs, one for the state, one for the way back. */

@@ -4,6 +4,7 @@
 struct packing {
     const real *weight;
     char *to;
+    enum cell_kind kind;
     size_t gates, hidden, depth;
 };
 
@@ -32,18 +33,23 @@ static void pack_range(void *job, size_t begin, size_t end) {
     }
 }
 
-/* Of the way back: row gate, k, column unit is weight[gate, k][unit]. */
+/* Of the way back: row (gate, k) from `row` on, column unit is weight[gate, k][first + unit]. */
+static void pack_back_rows(const struct packing *p, size_t first, size_t row, size_t depth, char *to) {
+    size_t units = body_least(CELL_UNITS, p->hidden - first);
+    for (size_t k = 0; k < cell_depth(depth); k++) {
+        for (size_t unit = 0; unit < CELL_UNITS; unit++) {
+            put(to, k, unit, unit < units && k < depth ? p->weight[(row + k) * p->hidden + first + unit] : 0);
+        }
+    }
+}
+
 static void pack_back_range(void *job, size_t begin, size_t end) {
     const struct packing *p = job;
-    size_t n = p->hidden, depth = p->gates * n;
+    size_t together = cell_together(p->kind) * p->hidden;
     for (size_t panel = begin; panel < end; panel++) {
-        size_t first = panel * CELL_UNITS, units = body_least(CELL_UNITS, n - first);
-        char *to = p->to + panel * cell_panel(depth);
-        for (size_t k = 0; k < cell_depth(depth); k++) {
-            for (size_t unit = 0; unit < CELL_UNITS; unit++) {
-                put(to, k, unit, unit < units && k < depth ? p->weight[k * n + first + unit] : 0);
-            }
-        }
+        char *to = p->to + panel * cell_panel_back(p->kind, p->hidden);
+        pack_back_rows(p, panel * CELL_UNITS, 0, together, to);
+        pack_back_rows(p, panel * CELL_UNITS, together, p->gates * p->hidden - together, to + cell_panel(together));
     }
 }
 
@@ -67,7 +73,7 @@ struct cell_packed K(cell_packed)(const struct cell_weights *w) {
     size_t inputs = w->input == CELL_INPUT_X ? panels * cell_panel(w->inputs) : w->input == CELL_INPUT_IDS ? table : 0;
     struct cell_packed at = {.state = whole_lines(inputs)};
     at.back = at.state + whole_lines(panels * cell_panel(w->hidden));
-    at.all = at.back + (w->training ? whole_lines(cell_panels(w->hidden) * cell_panel(gates * w->hidden)) : 0);
+    at.all = at.back + (w->training ? whole_lines(cell_panels(w->hidden) * cell_panel_back(w->kind, w->hidden)) : 0);
     return at;
 }
 
@@ -79,9 +85,9 @@ void K(cells_pack)(struct threads *t, const struct cell_weights *w, void *packed
     struct cell_packed at = K(cell_packed)(w);
     char *to = packed;
     size_t gates = cell_gates(w->kind), panels = cell_panels(w->hidden);
-    struct packing input = {w->ih, to + at.input, gates, w->hidden, w->inputs};
-    struct packing state = {w->hh, to + at.state, gates, w->hidden, w->hidden};
-    struct packing back = {w->hh, to + at.back, gates, w->hidden, w->hidden};
+    struct packing input = {w->ih, to + at.input, w->kind, gates, w->hidden, w->inputs};
+    struct packing state = {w->hh, to + at.state, w->kind, gates, w->hidden, w->hidden};
+    struct packing back = {w->hh, to + at.back, w->kind, gates, w->hidden, w->hidden};
     if (w->input == CELL_INPUT_X) {
         body_split(t, panels * gates, at.state, pack_range, &input);
     } else if (w->input == CELL_INPUT_IDS) {

@@ -325,17 +325,24 @@ static int taps_inside(const struct axis *a) {
     return sum;
 }
 
-/* Worth it where the products are few enough to pay for the transforms, of pixels (channels) and of weights (tiles). */
-static int supports(const struct conv *c, int batch, int training) {
-    enum { CHANNELS = 16, TILES_TRAINING = 32, TILES = 12 };
-    const double gain = 1.7;
+/* Worth it where the products are few enough to pay for the transforms, of pixels (channels) and of weights (tiles). channels: at least, on both sides;
+ * gain: nominal products for each one of these, at least. */
+static int worth(const struct conv *c, int batch, int training, int channels, double gain) {
+    enum { TILES_TRAINING = 32, TILES = 12 };
     int able = c->size_h == 3 && c->size_w == 3 && c->stride_h == 1 && c->stride_w == 1 && c->dilation_h == 1 && c->dilation_w == 1 && c->groups == 1;
     struct axis h = conv_axis_h(c, 0), w = conv_axis_w(c, 0);
     int tiles = wino_tiles(c->oh) * wino_tiles(c->ow);
-    return able && c->c >= CHANNELS && c->k >= CHANNELS && (double)tiles * batch >= (training ? TILES_TRAINING : TILES)
+    return able && c->c >= channels && c->k >= channels && (double)tiles * batch >= (training ? TILES_TRAINING : TILES)
         && (double)taps_inside(&h) * taps_inside(&w) >= gain * WINO_F * tiles;
 }
 
-const struct conv_kernel K(conv_winograd) = {
-    "winograd", LAYOUT_NHWC, supports, packed_bytes, scratch_bytes, pack, forward, backward_data, K(wino_backward_weight),
-};
+static int supports(const struct conv *c, int batch, int training) {
+    return worth(c, batch, training, 16, 1.7);
+}
+
+static int supports_large(const struct conv *c, int batch, int training) {
+    return worth(c, batch, training, 64, 3);
+}
+
+#define WINOGRAD(takes) {"winograd", LAYOUT_NHWC, takes, packed_bytes, scratch_bytes, pack, forward, backward_data, K(wino_backward_weight)}
+const struct conv_kernel K(conv_winograd) = WINOGRAD(supports), K(conv_winograd_large) = WINOGRAD(supports_large);

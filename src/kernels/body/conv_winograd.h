@@ -5,7 +5,9 @@
  *
  * The 36 products at a place of the 6x6 ("frequency") over channels and tiles are a matrix product of their own, on conv_nhwc's tiles. The gradient
  * of x is the same walk with turned weights. Parts: the transforms (conv_winograd_transform.c), the walk over outputs (conv_winograd.c), the
- * gradient of the weights (conv_winograd_weight.c). */
+ * gradient of the weights (conv_winograd_weight.c).
+ *
+ * conv_winograd takes what gains over a product of as wide vectors; conv_winograd_large what gains over one that is twice as fast. */
 #ifndef DLCLI_KERNELS_BODY_CONV_WINOGRAD_H
 #define DLCLI_KERNELS_BODY_CONV_WINOGRAD_H
 

@@ -199,15 +199,16 @@ static void forward_part(const struct cells *c, const struct place *here) {
  * gradient of its product with the state in extra. */
 static void products_back(const struct cells *c, const struct place *here, real *sums) {
     size_t n = c->hidden, gates = cell_gates(c->kind), sample = step_of(c, here->i + 1) * c->batch + here->row;
+    size_t each = cell_panel_back(c->kind, n);
     const void *weights = at(c->packed, packed_of(c).back);
     struct cell_product product = {.rows = here->rows,
                                    .panels = 1,
-                                   .depth = c->kind == CELL_GRU ? 2 * n : gates * n,
+                                   .depth = cell_together(c->kind) * n,
                                    .lda = gates * n,
                                    .stride = CELL_UNITS,
                                    .a = (const real *)c->gates + sample * gates * n,
-                                   .b = at(weights, here->panel * cell_panel(gates * n)),
-                                   .next = at(weights, here->next * cell_panel(gates * n)),
+                                   .b = at(weights, here->panel * each),
+                                   .next = at(weights, here->next * each),
                                    .sums = sums};
     K(cell_multiply)(&product);
     if (c->kind == CELL_GRU) {

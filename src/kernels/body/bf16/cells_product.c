@@ -7,14 +7,14 @@
 enum { DEPTH = 256, PITCH = DEPTH / 2 };
 
 void K(cell_multiply)(const struct cell_product *p) {
-    word_at rows[CELL_SPAN * PITCH];
+    _Alignas(64) word_at rows[CELL_SPAN * PITCH];
     for (size_t first = 0; first < p->depth; first += DEPTH) {
         size_t depth = body_least(DEPTH, p->depth - first);
         K(rounded_lay)(p->a + first, p->rows, depth, p->lda, rows, PITCH);
         for (size_t panel = 0; panel < p->panels; panel++) {
             const char *b = (const char *)p->b + panel * cell_panel(p->depth) + cell_panel(first);
             struct rounded_rows r = {.rows = p->rows,
-                                     .pairs = (depth + 1) / 2,
+                                     .pairs = rounded_pairs(depth),
                                      .pitch = PITCH,
                                      .stride = p->stride,
                                      .a = rows,

@@ -73,7 +73,7 @@ static void pack_a(const struct gemm *g, size_t row, size_t rows, size_t first, 
 
 /* Panels of B: [panel][pair][ROUNDED_COLUMNS]. */
 static void pack_b(const struct gemm *g, size_t column, size_t columns, size_t first, size_t depth, word_at *to) {
-    size_t along = g->transpose_b ? 1 : g->ldb, apart = g->transpose_b ? g->ldb : 1, pairs = (depth + 1) / 2;
+    size_t along = g->transpose_b ? 1 : g->ldb, apart = g->transpose_b ? g->ldb : 1, pairs = rounded_pairs(depth);
     const real *b = (const real *)g->b + column * apart + first * along;
     for (size_t j = 0; j < columns; j += LANES) {
         word_at *panel = to + j / ROUNDED_COLUMNS * PITCH * ROUNDED_COLUMNS + j % ROUNDED_COLUMNS;
@@ -91,7 +91,7 @@ static void pack_b(const struct gemm *g, size_t column, size_t columns, size_t f
 
 static void multiply_tile(struct room *room, size_t m, size_t n, size_t depth, int add) {
     for (size_t j = 0; j < n; j += ROUNDED_COLUMNS) {
-        struct rounded_rows r = {.rows = m, .pairs = (depth + 1) / 2, .pitch = PITCH, .stride = TILE_N, .a = room->a,
+        struct rounded_rows r = {.rows = m, .pairs = rounded_pairs(depth), .pitch = PITCH, .stride = TILE_N, .a = room->a,
             .panel = room->b + j * PITCH, .sums = room->sums + j, .add = add};
         K(rounded_rows)(&r);
     }

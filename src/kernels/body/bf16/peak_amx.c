@@ -3,7 +3,7 @@
 
 double OWN(bf16_peak)(size_t rounds, float *sink) {
     real sums[TILE_ROWS * LANES] = {0};
-    tiles_begin();
+    tiles_begin(TILE_ROWS);
     _tile_zero(0);
     _tile_zero(1);
     _tile_zero(2);

@@ -91,7 +91,7 @@ static void strip_2_2(const struct bf16_block *b, const struct bf16_strip *s, re
 void OWN(bf16_block)(const struct bf16_block *b) {
     static void (*const works[2][BF16_N])(const struct bf16_block *, const struct bf16_strip *, real *) = {{strip_1_1, strip_1_2}, {strip_2_1, strip_2_2}};
     ptrdiff_t each = (ptrdiff_t)BF16_R * b->vectors * LANES;
-    tiles_begin();
+    tiles_begin(TILE_ROWS);
     for (int i = 0; i < b->strip_count; i++) {
         works[b->strips[i].count > TILE_ROWS][b->vectors - 1](b, &b->strips[i], b->partial + i * each);
     }
@@ -127,7 +127,7 @@ static void gradient_2_2(const struct bf16_sums *s, int row) { gradient(2, 2, s,
 
 void OWN(bf16_gradient)(const struct bf16_sums *s) {
     static void (*const works[2][BF16_N])(const struct bf16_sums *, int) = {{gradient_1_1, gradient_1_2}, {gradient_2_1, gradient_2_2}};
-    tiles_begin();
+    tiles_begin(TILE_ROWS);
     for (int row = 0; row < s->rows; row += BF16_R) {
         works[s->rows - row > BF16_M][s->vectors - 1](s, row);
     }

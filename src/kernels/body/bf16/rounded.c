@@ -1,47 +1,5 @@
-/* Products of rounded reals (rounded.h): a block of sums stays in registers; of each pair of depth a row's word is broadcast. */
+/* Reals on their way to products of bfloat16 (rounded.h): rounded, and laid out as rows of pairs. */
 #include "kernels/body/bf16/rounded.h"
-
-INLINE void block(const size_t R, const struct rounded_rows *r, size_t row) {
-    const word_at *a = r->a + row * r->pitch, *b = r->panel;
-    real *to = r->sums + row * r->stride;
-    vec sum[BLOCK_ROWS * BLOCK_VECS] = {{0}};
-    if (r->add) {
-        UNROLL
-        for (size_t i = 0; i < R * BLOCK_VECS; i++) {
-            vec_load_reals(&sum[i], to + i / BLOCK_VECS * r->stride + i % BLOCK_VECS * LANES);
-        }
-    }
-    for (size_t k = 0; k < r->pairs; k++, b += ROUNDED_COLUMNS) {
-        vec_word at[BLOCK_VECS];
-        UNROLL
-        for (size_t j = 0; j < BLOCK_VECS; j++) {
-            load_words(&at[j], b + j * LANES);
-        }
-        UNROLL
-        for (size_t i = 0; i < R * BLOCK_VECS; i++) {
-            dot(&sum[i], a[i / BLOCK_VECS * r->pitch + k], &at[i % BLOCK_VECS]);
-        }
-    }
-    UNROLL
-    for (size_t i = 0; i < R * BLOCK_VECS; i++) {
-        vec_store_reals(to + i / BLOCK_VECS * r->stride + i % BLOCK_VECS * LANES, &sum[i]);
-    }
-}
-
-/* A copy for each height, since sums must be registers. */
-typedef void block_work(const struct rounded_rows *r, size_t row);
-#define BLOCK(n) static void block_##n(const struct rounded_rows *r, size_t row) { block(n, r, row); }
-#define NAME(n) block_##n,
-BLOCK_UPTO(BLOCK)
-static block_work *const blocks[BLOCK_ROWS] = {BLOCK_UPTO(NAME)};
-
-void K(rounded_rows)(const struct rounded_rows *r) {
-    int count = (int)((r->rows + BLOCK_ROWS - 1) / BLOCK_ROWS);
-    for (int i = 0; i < count; i++) {
-        size_t row = body_begin(r->rows, i, count);
-        blocks[body_begin(r->rows, i + 1, count) - row - 1](r, row);
-    }
-}
 
 void K(rounded_lay)(const real *from, size_t rows, size_t depth, size_t step, word_at *to, size_t pitch) {
     for (size_t row = 0; row < rows; row++, from += step, to += pitch) {
@@ -51,8 +9,8 @@ void K(rounded_lay)(const real *from, size_t rows, size_t depth, size_t step, wo
             vec_load_reals_n(&v, from + k, body_least(LANES, depth - k));
             vec_store_n(out + k, &v, body_least(LANES, depth - k));
         }
-        if (depth % 2 == 1) {
-            out[depth] = 0;
+        for (size_t k = depth; k < 2 * rounded_pairs(depth); k++) {
+            out[k] = 0;
         }
     }
 }

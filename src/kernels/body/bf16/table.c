@@ -1,12 +1,21 @@
-/* The table of these products: AVX-512's for bfloat16 but for wide convolutions, products of reals (rounded.h), recurrent cells and the peak. Winograd's way, which multiplies floats, isn't among them: its
- * products, rounded to bfloat16, would lose what the transforms add and take away. */
+/* The table of these products: AVX-512's for bfloat16 but for wide convolutions, products of reals (rounded.h), recurrent cells and the peak. */
 #include "kernels/body/bf16/bf16.h"
 #include "kernels/body/table.h"
 
-/* Best first. */
-static const struct conv_kernel *const ways[] = {&OWN(conv), &K(conv_lanes), &K(conv_nhwc), &K(conv_ref), NULL};
+/* Best first. Winograd's way multiplies floats: its products, rounded to bfloat16, would lose what the transforms add and take away. A pair of bfloat16 at
+ * the rate of a float only halves the products, a tile is beyond it. */
+static const struct conv_kernel *const ways[] = {
+#if !defined(ISA_amx)
+    &K(conv_winograd_large),
+#endif
+    &OWN(conv), &K(conv_lanes), &K(conv_nhwc), &K(conv_ref), NULL,
+};
 
-#define ROUNDED_NAME(name) BODY_JOIN(name, rounded, ELEM)
+#if defined(ISA_amx)
+#define ROUNDED_NAME(name) BODY_JOIN(name, roundedamx, ELEM)
+#else
+#define ROUNDED_NAME(name) BODY_JOIN(name, roundedbf16, ELEM)
+#endif
 #define ROUNDED_FUNCTION(name) extern __typeof__(*((const struct kernels *)0)->name) ROUNDED_NAME(name)
 ROUNDED_FUNCTION(gemm_scratch);
 ROUNDED_FUNCTION(gemm);
