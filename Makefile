@@ -31,6 +31,7 @@ ISAS := base avx2 avx512
 FLAGS_avx2   := -mavx2 -mfma -mf16c -mbmi2
 FLAGS_avx512 := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma -mf16c -mbmi2 -mprefer-vector-width=512
 FLAGS_vnni   := $(FLAGS_avx512) -mavx512vnni -DISA_avx512=1
+FLAGS_int8amx := $(FLAGS_avx512) -mamx-tile -mamx-int8 -DISA_avx512=1 -DISA_amx=1
 OWN_BF16     := $(FLAGS_avx512) -mavx512bf16 -DISA_avx512=1
 FLAGS_bf16   := $(OWN_BF16) -DPRODUCTS=bf16
 FLAGS_amx    := $(OWN_BF16) -mamx-tile -mamx-bf16 -DPRODUCTS=amx
@@ -45,10 +46,11 @@ SOURCES := $(filter-out src/kernels/body/%,$(shell find src -name '*.c' | sort))
 BODIES  := $(sort $(wildcard src/kernels/body/*.c))
 OBJECTS := $(SOURCES:src/%.c=$(OUT)/%.o)
 KERNELS := $(foreach e,$(ELEMS),$(BODIES:src/kernels/body/%.c=$(OUT)/kernels/$(e)/%.o))
-# AVX-512 with VNNI: only what products of 8-bit numbers need.
-INT8    := src/kernels/body/conv_int8.c src/kernels/body/conv_int8_tile.c src/kernels/body/activation.c
+# AVX-512 with VNNI, and AMX: only what products of 8-bit numbers need.
+INT8 := conv_int8 activation
 ifneq (,$(filter avx512,$(ISAS)))
-KERNELS += $(INT8:src/kernels/body/%.c=$(OUT)/kernels/vnni-f32/%.o)
+KERNELS += $(patsubst %,$(OUT)/kernels/vnni-f32/%.o,$(INT8) conv_int8_tile)
+KERNELS += $(patsubst %,$(OUT)/kernels/int8amx-f32/%.o,$(INT8) conv_int8_amx)
 endif
 # Products of bfloat16, by AVX512-BF16 and by AMX: convolutions channels last. All else is AVX-512's: ISA_OF_ names the set whose functions they call.
 OWN_FILES   := conv lay_out pack store weight
@@ -89,6 +91,7 @@ $(OUT)/kernels/$(1)-$(2)/%.o: src/kernels/body/%.c Makefile
 	$$(Q)$$(CC) $$(CPPFLAGS) $$(CFLAGS) $$(if $$(DEBUG),,$$(KERNEL_FLAGS)) $$(FLAGS_$(1)) -DISA=$$(or $$(ISA_OF_$(1)),$(1)) -DISA_$(1)=1 -DELEM=$(2) -DELEM_$(2)=1 -MMD -MP -c -o $$@ $$<
 endef
 $(eval $(call kernel_rule,vnni,f32))
+$(eval $(call kernel_rule,int8amx,f32))
 $(eval $(call kernel_rule,bf16,bf16))
 $(eval $(call kernel_rule,amx,bf16))
 $(eval $(call kernel_rule,roundedbf16,bf16))
@@ -112,13 +115,16 @@ $(eval $(call kernel_rule,emulatedbf16,bf16))
 FLAGS_emulatedrounded := $(FLAGS_emulated) -DROUNDED=1
 $(OUT)/kernels/emulatedrounded-bf16/bf16/rows_bf16.o: FLAGS_emulatedrounded += -O1
 $(eval $(call kernel_rule,emulatedrounded,bf16))
-TRAPPED := $(FLAGS_emulated) -mamx-tile -mamx-bf16 -DISA_amx=1
+TRAPPED := $(FLAGS_emulated) -mamx-tile -mamx-bf16 -mamx-int8 -DISA_amx=1
+FLAGS_trappedint8 := $(TRAPPED)
+$(eval $(call kernel_rule,trappedint8,f32))
 FLAGS_trappedrounded := $(TRAPPED) -DROUNDED=1
 $(eval $(call kernel_rule,trappedrounded,bf16))
 FLAGS_trappedamx := $(TRAPPED) -DPRODUCTS=trappedamx
 ISA_OF_trappedamx := emulated
 $(eval $(call kernel_rule,trappedamx,bf16))
-EMULATED := $(INT8:src/kernels/body/%.c=$(OUT)/kernels/emulatedvnni-f32/%.o)
+EMULATED := $(patsubst %,$(OUT)/kernels/emulatedvnni-f32/%.o,$(INT8) conv_int8_tile)
+EMULATED += $(patsubst %,$(OUT)/kernels/trappedint8-f32/%.o,$(INT8) conv_int8_amx)
 EMULATED += $(foreach e,f32 bf16,$(patsubst src/kernels/body/%.c,$(OUT)/kernels/emulated-$(e)/%.o,\
 	$(filter src/kernels/body/conv_lanes% src/kernels/body/conv_nhwc% src/kernels/body/conv_pointwise.c src/kernels/body/gemm_sums.c src/kernels/body/conv_winograd% src/kernels/body/conv_int8% src/kernels/body/activation.c src/kernels/body/cells% src/kernels/body/recurrent.c,$(BODIES))))
 EMULATED += $(patsubst %,$(OUT)/kernels/emulatedbf16-bf16/bf16/%.o,$(OWN_FILES) product_bf16)

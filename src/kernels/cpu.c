@@ -92,6 +92,11 @@ int cpu_has_vnni(void) {
     return cpu_can(ISA_AVX512) && all(leaf(7, 0).c, BIT_AVX512_VNNI);
 }
 
+int cpu_has_int8_tiles(void) {
+    enum { BIT_AMX_INT8 = 1 << 25 };
+    return cpu_can(ISA_AMX) && all(leaf(7, 0).d, BIT_AMX_INT8);
+}
+
 /* The processor's own name: 48 characters in three leaves, padded with spaces. */
 static void read_model(char *to, size_t size) {
     char text[49] = {0};
@@ -119,6 +124,10 @@ int cpu_can(enum isa isa) {
 }
 
 int cpu_has_vnni(void) {
+    return 0;
+}
+
+int cpu_has_int8_tiles(void) {
     return 0;
 }
 

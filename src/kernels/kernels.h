@@ -313,6 +313,7 @@ enum isa { ISA_BASE, ISA_AVX2, ISA_AVX512, ISA_BF16 /* AVX512-BF16 */, ISA_AMX /
 int cpu_isa(enum isa *isa, int *ref_only, struct err *err);
 int cpu_can(enum isa isa);                 /* AMX: asks the system to let this process use tiles, which it must grant before the first is touched */
 int cpu_has_vnni(void);                    /* AVX-512's 8-bit products, besides ISA_AVX512 */
+int cpu_has_int8_tiles(void);              /* AMX's, besides ISA_AMX */
 const char *isa_name(enum isa isa);
 /* The vendor's model text, and L1d/L2/L3 bytes (0 where unknown). */
 struct cpu { char model[64]; size_t l1, l2, l3; };

@@ -102,6 +102,24 @@ static int trap_multiply(struct trap_tiles *t, int to, int a, int b) {
     return 1;
 }
 
+/* Sums of products of unsigned and signed bytes. 1 if the tiles fit. */
+static int trap_multiply_bytes(struct trap_tiles *t, int to, int a, int b) {
+    if (t->rows[to] != t->rows[a] || t->rows[b] != TRAP_ROWS) {
+        return 0;
+    }
+    for (int m = 0; m < t->rows[a]; m++) {
+        int32_t sums[TRAP_ROWS];
+        memcpy(sums, t->data[to][m], sizeof sums);
+        for (int n = 0; n < TRAP_ROWS; n++) {
+            for (int k = 0; k < TRAP_BYTES; k++) {
+                sums[n] += t->data[a][m][k] * (int8_t)t->data[b][k / 4][4 * n + k % 4];
+            }
+        }
+        memcpy(t->data[to][m], sums, sizeof sums);
+    }
+    return 1;
+}
+
 static void trap_move(struct trap_tiles *t, const struct trap_instruction *i, int store) {
     for (uintptr_t row = 0; row < t->rows[i->reg]; row++) {
         void *memory = (void *)(i->address + row * i->stride);
@@ -127,7 +145,7 @@ static int trap_configure(struct trap_tiles *t, const uint8_t *config) {
 
 /* 1 if it was carried out. */
 static int trap_run(struct trap_tiles *t, const struct trap_instruction *i) {
-    enum { CONFIGURE = 0x49, MOVE = 0x4b, MULTIPLY = 0x5c };
+    enum { CONFIGURE = 0x49, MOVE = 0x4b, MULTIPLY = 0x5c, MULTIPLY_BYTES = 0x5e };
     if (i->opcode == CONFIGURE && i->prefix == 0 && i->mod != 3) {
         return trap_configure(t, (const uint8_t *)i->address);
     }
@@ -142,6 +160,8 @@ static int trap_run(struct trap_tiles *t, const struct trap_instruction *i) {
         trap_move(t, i, i->prefix == 2);
     } else if (i->opcode == MULTIPLY && i->prefix == 2 && i->mod == 3) {
         return trap_multiply(t, i->reg, i->rm, i->vvvv);
+    } else if (i->opcode == MULTIPLY_BYTES && i->prefix == 1 && i->mod == 3) {
+        return trap_multiply_bytes(t, i->reg, i->rm, i->vvvv);
     } else {
         return 0;
     }

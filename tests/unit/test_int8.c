@@ -1,5 +1,5 @@
-/* Convolutions of 8-bit numbers against the same sums in whole numbers, written down here, over a grid of shapes; VNNI's instruction in C where the
- * processor has none ("emulated": see the Makefile); the same bits from any team. */
+/* Convolutions of 8-bit numbers against the same sums in whole numbers, written down here, over a grid of shapes; VNNI's instruction in C ("emulated": see the
+ * Makefile) and AMX's trapped where the processor has none; the same bits from any team. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,17 +10,19 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "amx_trap.h"
 #include "base/mem.h"
 #include "base/threads.h"
 #include "kernels/kernels.h"
 
 extern const struct conv_kernel conv_int8_base_f32;
 #if defined(__x86_64__)
-extern const struct conv_kernel conv_int8_avx2_f32, conv_int8_avx512_f32, conv_int8_vnni_f32, conv_int8_emulated_f32, conv_int8_emulatedvnni_f32;
+extern const struct conv_kernel conv_int8_avx2_f32, conv_int8_avx512_f32, conv_int8_vnni_f32, conv_int8_emulated_f32, conv_int8_emulatedvnni_f32,
+    conv_int8_int8amx_f32, conv_int8_trappedint8_f32;
 #endif
 
 struct way { const char *name; const struct conv_kernel *kernel; int can; };
-enum { MOST_WAYS = 8 };
+enum { MOST_WAYS = 9 };
 
 static int ways_list(struct way *ways) {
     int n = 0;
@@ -31,6 +33,9 @@ static int ways_list(struct way *ways) {
     ways[n++] = (struct way){"vnni", &conv_int8_vnni_f32, cpu_has_vnni()};
     ways[n++] = (struct way){"emulated avx512", &conv_int8_emulated_f32, cpu_can(ISA_AVX2)};
     ways[n++] = (struct way){"emulated vnni", &conv_int8_emulatedvnni_f32, cpu_can(ISA_AVX2)};
+    ways[n++] = (struct way){"amx", &conv_int8_int8amx_f32, cpu_has_int8_tiles()};
+    ways[n++] = (struct way){"amx beside avx2", &conv_int8_trappedint8_f32, cpu_can(ISA_AVX2)};
+    trap_install();
 #endif
     return n;
 }

@@ -13,7 +13,7 @@ struct walk {
     const struct conv *c;
     int words;                                   /* of a pixel */
     int width, rows, samples, in_rows, row_parts, sample_parts, panel_parts;
-    int run_count, length;                       /* runs of a pixel's taps, and their words */
+    int run_count, taps, length;                 /* runs of a pixel's taps, how many each has, and their words, filled up */
     int vectors, panels;
 };
 
@@ -34,9 +34,9 @@ static struct walk walk_make(const struct conv *c, int batch) {
         w.samples = conv_least(batch, conv_most(by_bytes, by_pixels));
     }
     w.sample_parts = conv_parts(batch, w.samples);
-    int joined = c->dilation_w == 1;
-    w.run_count = c->size_h * (joined ? 1 : c->size_w);
-    w.length = w.words * (joined ? c->size_w : 1);
+    w.taps = c->dilation_w == 1 ? c->size_w : 1;
+    w.run_count = c->size_h * c->size_w / w.taps;
+    w.length = conv_parts(w.words * w.taps, INT8_UNIT) * INT8_UNIT;
     w.vectors = conv_parts(c->k, LANES);
     w.panels = conv_parts(w.vectors, INT8_N);
     int pieces = w.row_parts * w.sample_parts;
@@ -97,7 +97,7 @@ static void pack_filter(const struct pack *p, int k) {
                 some[i] = (int8_weight)lrintf(weight[(ptrdiff_t)(word * INT8_GROUP + i) * taps + t] / unit);
                 sum += some[i];
             }
-            memcpy(to + (ptrdiff_t)(t * w->words + word) * width, some, 4);
+            memcpy(to + ((ptrdiff_t)(t / w->taps) * w->length + t % w->taps * w->words + word) * width, some, 4);
         }
     }
     p->to.scales[k] = unit * (p->scale != NULL ? p->scale[k] : 1);
@@ -173,7 +173,7 @@ struct piece { const struct pass *pass; int sample, samples, row, rows, pixel_co
 
 static size_t scratch_sizes(const struct walk *w, size_t sizes[SCRATCH_PARTS]) {
     size_t pixels = (size_t)w->samples * (size_t)w->rows * (size_t)w->c->ow;
-    sizes[PART_X] = (size_t)w->samples * (size_t)w->in_rows * (size_t)w->width * (size_t)w->words * 4;
+    sizes[PART_X] = ((size_t)w->samples * (size_t)w->in_rows * (size_t)w->width * (size_t)w->words + INT8_UNIT - 1) * 4;
     sizes[PART_PIXELS] = pixels * 4;
     sizes[PART_RUNS] = (size_t)w->run_count * 4;
     sizes[PART_SUMS] = pixels * INT8_N * LANES * 4;
@@ -253,27 +253,28 @@ static void store(const struct piece *p, int first, int width) {
 /* All pixels by `count` runs, from word `from` to `to` of each, of the panel. */
 static void piece_block(const struct piece *p, const int32_t *words, int vectors, int run, int count, int from, int to) {
     const struct walk *w = &p->pass->walk;
-    int parts = conv_parts(p->pixel_count, INT8_R), width = vectors * LANES;
-    for (int part = 0; part < parts; part++) {
-        int pixel = conv_part(p->pixel_count, parts, part), pixels = conv_part(p->pixel_count, parts, part + 1) - pixel;
-        struct int8_tile t = {
-            .x = p->x + from, .w = words + ((ptrdiff_t)run * w->length + from) * width, .pixels = p->pixels + pixel, .runs = p->runs + run,
-            .run_count = count, .length = to - from, .first = run == 0 && from == 0, .sum = p->sums + (ptrdiff_t)pixel * width,
-        };
-        K(int8_tiles)[pixels - 1][vectors - 1](&t);
+    int width = vectors * LANES;
+    struct int8_tile t = {
+        .x = p->x + from, .w = words + ((ptrdiff_t)run * w->length + from) * width, .runs = p->runs + run,
+        .vectors = vectors, .run_count = count, .length = to - from, .first = run == 0 && from == 0,
+    };
+    for (int pixel = 0; pixel < p->pixel_count; pixel += t.count) {
+        t.pixels = p->pixels + pixel, t.sum = p->sums + (ptrdiff_t)pixel * width;
+        t.count = K(int8_tile_pixels)(t.pixels, p->pixel_count - pixel);
+        K(int8_tile)(&t);
     }
 }
 
 /* A few of the panel's words at a time, which stay near while all pixels pass by: some short runs, or a part of a long one. */
 static void piece_panel(const struct piece *p, int panel) {
     const struct walk *w = &p->pass->walk;
-    int first = panel_begin(w, panel), vectors = panel_begin(w, panel + 1) - first, parts = conv_parts(w->length, BLOCK_WORDS);
+    int first = panel_begin(w, panel), vectors = panel_begin(w, panel + 1) - first, units = w->length / INT8_UNIT, parts = conv_parts(w->length, BLOCK_WORDS);
     int runs = conv_most(1, BLOCK_WORDS / w->length), blocks = conv_parts(w->run_count, runs);
     const int32_t *words = p->pass->packed.words + (ptrdiff_t)first * LANES * w->run_count * w->length;
     for (int block = 0; block < blocks; block++) {
         int run = conv_part(w->run_count, blocks, block), count = conv_part(w->run_count, blocks, block + 1) - run;
         for (int part = 0; part < parts; part++) {
-            piece_block(p, words, vectors, run, count, conv_part(w->length, parts, part), conv_part(w->length, parts, part + 1));
+            piece_block(p, words, vectors, run, count, conv_part(units, parts, part) * INT8_UNIT, conv_part(units, parts, part + 1) * INT8_UNIT);
         }
     }
     store(p, first * LANES, vectors * LANES);
@@ -319,14 +320,14 @@ static int taps_inside(const struct axis *a) {
 
 /* Padding is multiplied here, and passed over by the ways of float32: on small maps that is most of it. */
 static int beats_padding(const struct conv *c) {
-    const double gain = INT8_GROUP == 4 ? 2.5 : 1.35;   /* what a product takes in float32, in products of 8 bits */
+    const double gain = INT8_UNIT > 1 ? 4 : INT8_GROUP == 4 ? 2.5 : 1.35;   /* what a product takes in float32, in products of 8 bits; or their weights, to read */
     struct axis h = conv_axis_h(c, 0), w = conv_axis_w(c, 0);
     return gain * taps_inside(&h) * taps_inside(&w) >= (double)c->oh * c->ow * c->size_h * c->size_w;
 }
 
-/* Without VNNI products of 8 bits are not twice as fast as float32's, of which Winograd's way needs less than half. */
+/* Products of words of two are not twice as fast as float32's, of which Winograd's way needs less than half. */
 static int beats_winograd(const struct conv *c, int batch) {
-#if defined(ISA_vnni)
+#if defined(ISA_vnni) || defined(ISA_amx)
     (void)c, (void)batch;
     return 1;
 #else

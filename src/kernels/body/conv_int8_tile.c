@@ -60,5 +60,16 @@ INLINE void tile(const int R, const int N, const struct int8_tile *t) {
 #define DEFINE(upto, r) upto(TILE, r)
 #define TILE_ROW(upto, r) {upto(TILE_NAME, r)},
 CONV_EACH_ROW(DEFINE)
-int8_tile_work *const K(int8_tiles)[INT8_R][INT8_N] = {CONV_EACH_ROW(TILE_ROW)};
+typedef void tile_work(const struct int8_tile *t);
+static tile_work *const tiles[INT8_R][INT8_N] = {CONV_EACH_ROW(TILE_ROW)};
+
+void K(int8_tile)(const struct int8_tile *t) {
+    tiles[t->count - 1][t->vectors - 1](t);
+}
+
+/* Tiles of about the same height. */
+int K(int8_tile_pixels)(const int32_t *pixels, int count) {
+    (void)pixels;
+    return conv_parts(count, conv_parts(count, INT8_R));
+}
 #endif

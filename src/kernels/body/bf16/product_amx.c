@@ -1,85 +1,22 @@
-/* Products of bfloat16 by AMX: tdpbf16ps adds to a tile of 16 x 16 sums the products of 16 x 32 by 32 x 16 numbers, in 16 cycles. A block of 2 x 2 tiles of
- * sums needs four tiles of operands for four such, so that their 4 KB have 64 cycles to come. */
-#include "kernels/body/bf16/tiles.h"
+/* Products of bfloat16 by AMX: a tile of 16 x 16 sums gets the products of 16 x 32 by 32 x 16 numbers. */
+#include "kernels/body/bf16/bf16.h"
+#define TILES_DOT _tile_dpbf16ps
+#include "kernels/body/tiles.h"
 #include "kernels/body/transpose.h"
 
-/* `count` units of depth. a, b: the block's first and second sixteen rows and columns; strides in bytes, a_step and b_step from unit to unit. */
-struct depth { const char *a[2], *b; ptrdiff_t a_stride, b_stride, a_step, b_step; int count; };
-
-INLINE void multiply(const int rows, const int columns, const struct depth *d) {
-    const char *a = d->a[0], *other = d->a[1], *b = d->b;
-    for (int i = d->count; i > 0; i--, a += d->a_step, other += d->a_step, b += d->b_step) {
-        _tile_loadd(6, b, d->b_stride);
-        _tile_loadd(4, a, d->a_stride);
-        _tile_dpbf16ps(0, 4, 6);
-        if (columns > 1) {
-            _tile_loadd(7, b + TILE_BYTES, d->b_stride);
-            _tile_dpbf16ps(1, 4, 7);
-        }
-        if (rows > 1) {
-            _tile_loadd(5, other, d->a_stride);
-            _tile_dpbf16ps(2, 5, 6);
-            if (columns > 1) {
-                _tile_dpbf16ps(3, 5, 7);
-            }
-        }
-    }
-}
-
-INLINE void sums_zero(void) {
-    _tile_zero(0);
-    _tile_zero(1);
-    _tile_zero(2);
-    _tile_zero(3);
-}
-
-/* width: reals of a row of sums. */
-INLINE void sums_load(const int rows, const int columns, const real *from, int width) {
-    ptrdiff_t stride = (ptrdiff_t)width * (ptrdiff_t)sizeof *from;
-    _tile_loadd(0, from, stride);
-    if (columns > 1) {
-        _tile_loadd(1, from + LANES, stride);
-    }
-    if (rows > 1) {
-        _tile_loadd(2, from + TILE_ROWS * width, stride);
-        if (columns > 1) {
-            _tile_loadd(3, from + TILE_ROWS * width + LANES, stride);
-        }
-    }
-}
-
-INLINE void sums_store(const int rows, const int columns, real *to, int width) {
-    ptrdiff_t stride = (ptrdiff_t)width * (ptrdiff_t)sizeof *to;
-    _tile_stored(0, to, stride);
-    if (columns > 1) {
-        _tile_stored(1, to + LANES, stride);
-    }
-    if (rows > 1) {
-        _tile_stored(2, to + TILE_ROWS * width, stride);
-        if (columns > 1) {
-            _tile_stored(3, to + TILE_ROWS * width + LANES, stride);
-        }
-    }
-}
-
 INLINE void strip(const int rows, const int columns, const struct bf16_block *b, const struct bf16_strip *s, real *partial) {
-    const int width = columns * LANES;
-    if (b->first) {
-        sums_zero();
-    } else {
-        sums_load(rows, columns, partial, width);
-    }
+    const ptrdiff_t line = columns * TILE_BYTES, pitch = b->pitch * (ptrdiff_t)sizeof *b->x;
+    real done[BF16_R * BF16_N * LANES];
+    tiles_load(rows, columns, b->first ? NULL : partial, line);
     for (int i = 0; i < b->run_count; i++) {
         const struct bf16_run *run = &b->runs[i];
-        const elem *x = b->x + s->x + run->x;
-        struct depth d = {{(const char *)x, (const char *)(x + TILE_ROWS * b->pitch)}, (const char *)(b->w + run->w * width), b->pitch * (ptrdiff_t)sizeof *x, width * 4,
-            TILE_BYTES, width * TILE_BYTES, run->length / BF16_UNIT};
-        multiply(rows, columns, &d);
+        struct tiles_depth d = {.a = b->x + s->x + run->x, .b = b->w + run->w * columns * LANES, .a_second = TILE_ROWS * pitch, .a_stride = pitch, .b_stride = line,
+            .a_step = TILE_BYTES, .b_step = TILE_ROWS * line, .count = run->length / BF16_UNIT};
+        tiles_multiply(rows, columns, &d);
     }
-    real done[BF16_R * BF16_N * LANES];
-    sums_store(rows, columns, b->last ? done : partial, width);
+    tiles_store(rows, columns, b->last ? done : partial, line);
     if (b->last) {
-        OWN(bf16_store)(&b->store, s->place, s->count, width, done);
+        OWN(bf16_store)(&b->store, s->place, s->count, columns * LANES, done);
     }
 }
 
@@ -91,7 +28,7 @@ static void strip_2_2(const struct bf16_block *b, const struct bf16_strip *s, re
 void OWN(bf16_block)(const struct bf16_block *b) {
     static void (*const works[2][BF16_N])(const struct bf16_block *, const struct bf16_strip *, real *) = {{strip_1_1, strip_1_2}, {strip_2_1, strip_2_2}};
     ptrdiff_t each = (ptrdiff_t)BF16_R * b->vectors * LANES;
-    tiles_begin(TILE_ROWS);
+    tiles_begin(2 * TILE_ROWS);
     for (int i = 0; i < b->strip_count; i++) {
         works[b->strips[i].count > TILE_ROWS][b->vectors - 1](b, &b->strips[i], b->partial + i * each);
     }
@@ -102,22 +39,18 @@ void OWN(bf16_block)(const struct bf16_block *b) {
 
 /* M or 2M channels of dy, from channel `row`. */
 INLINE void gradient(const int rows, const int columns, const struct bf16_sums *s, int row) {
-    const int width = columns * LANES;
+    const ptrdiff_t line = columns * TILE_BYTES;
     const elem *dy = s->dy + (ptrdiff_t)row * s->dy_places;
-    real *sum = s->sum + (ptrdiff_t)row * width;
-    if (s->add) {
-        sums_load(rows, columns, sum, width);
-    } else {
-        sums_zero();
-    }
+    real *sum = s->sum + (ptrdiff_t)row * columns * LANES;
+    tiles_load(rows, columns, s->add ? sum : NULL, line);
     for (int i = 0; i < s->count; i++) {
         const struct bf16_stretch *at = &s->stretches[i];
-        const elem *a = dy + (ptrdiff_t)at->dy * BF16_M;
-        struct depth d = {{(const char *)a, (const char *)(a + (ptrdiff_t)BF16_M * s->dy_places)}, (const char *)(s->x + (ptrdiff_t)at->x * width), TILE_BYTES, width * 4,
-            TILE_ROWS * TILE_BYTES, width * TILE_BYTES, at->count / BF16_UNIT};
-        multiply(rows, columns, &d);
+        struct tiles_depth d = {.a = dy + (ptrdiff_t)at->dy * BF16_M, .b = s->x + (ptrdiff_t)at->x * columns * LANES,
+            .a_second = (ptrdiff_t)BF16_M * s->dy_places * (ptrdiff_t)sizeof *dy, .a_stride = TILE_BYTES, .b_stride = line,
+            .a_step = TILE_ROWS * TILE_BYTES, .b_step = TILE_ROWS * line, .count = at->count / BF16_UNIT};
+        tiles_multiply(rows, columns, &d);
     }
-    sums_store(rows, columns, sum, width);
+    tiles_store(rows, columns, sum, line);
 }
 
 static void gradient_1_1(const struct bf16_sums *s, int row) { gradient(1, 1, s, row); }
@@ -127,7 +60,7 @@ static void gradient_2_2(const struct bf16_sums *s, int row) { gradient(2, 2, s,
 
 void OWN(bf16_gradient)(const struct bf16_sums *s) {
     static void (*const works[2][BF16_N])(const struct bf16_sums *, int) = {{gradient_1_1, gradient_1_2}, {gradient_2_1, gradient_2_2}};
-    tiles_begin(TILE_ROWS);
+    tiles_begin(2 * TILE_ROWS);
     for (int row = 0; row < s->rows; row += BF16_R) {
         works[s->rows - row > BF16_M][s->vectors - 1](s, row);
     }
