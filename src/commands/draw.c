@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "commands/command.h"
 #include "views/diagram.h"
 #include "views/tiles.h"
@@ -85,17 +86,30 @@ static int draw_weights(struct context *context, struct model *model, const char
     return bad;
 }
 
+static int say_json(struct context *context, const char *path, struct err *err) {
+    struct json j = {{0}, 0};
+    json_open(&j, NULL, '{');
+    json_text(&j, "output", path);
+    json_close(&j, '}');
+    text_add(&j.out, "\n");
+    int bad = context_print(context, j.out.text, j.out.length, err);
+    text_free(&j.out);
+    return bad;
+}
+
 static int run(struct context *context, struct err *err) {
     const struct args *args = &context->args;
     const char *output = flags_text(args, "output"), *weights = flags_text(args, "weights");
     if (context_operands(context, 1, 1, "a config or a model: dlcli draw cfg/lenet.cfg", err)) return -1;
     if (output && canvas_check(output, "--output", err)) return -1;
+    if (output && !strcmp(output, "-") && context->json) return err_add(err, STATUS_REFUSED, "--json and --output - exclude each other: both are for stdout");
     char *name = context_label(args->operands[0]), *path = output ? mem_copy(output) : weights ? mem_format("%s-%s.png", name, weights) : mem_format("%s.svg", name);
     struct model model = {0};
     struct model_options options = {.sets = context->sets, .set_count = context->set_count};      /* --weights is no file here */
     int bad = model_open(&model, args->operands[0], &options, err);
     bad = bad || (weights ? draw_weights(context, &model, weights, path, err) : draw_network(&model, path, err));
-    if (!bad && !output && !context->quiet) progress_say(&context->progress, "%s", path);
+    if (!bad && context->json) bad = say_json(context, path, err);
+    else if (!bad && !output && !context->quiet) progress_say(&context->progress, "%s", path);
     model_close(&model);
     free(name);
     free(path);

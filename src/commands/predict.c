@@ -22,7 +22,7 @@ static const struct flag flags[] = {
 };
 
 /* What `say` collects. */
-struct saying { const char *output; struct kept kept; int top; struct text line; };
+struct saying { const char *output; struct kept kept; int top, fits; struct text line; };      /* fits: a curve is drawn (predict_fit.c) */
 
 static const char *class_name(const struct model *model, int i, char buffer[16]) {
     if (model->classes && i < model->class_count) return model->classes[i];
@@ -115,6 +115,17 @@ static void json_line(struct saying *s, const struct batcher *b, const struct pl
     text_add(&s->line, "\n");
 }
 
+/* Of what goes to a file; index: where it stands there, among the inputs that could be read (negative: it is all that is there). */
+static void json_file(struct saying *s, const struct place *place, long long index) {
+    struct json j = {s->line, 0};
+    name_input(&j, place);
+    json_text(&j, "output", s->output);
+    if (index >= 0) json_int(&j, "index", index);
+    json_close(&j, '}');
+    s->line = j.out;
+    text_add(&s->line, "\n");
+}
+
 static void table_lines(struct saying *s, const struct batcher *b, const struct place *place, const float *values) {
     const struct model *model = &b->members[0].model;
     char buffer[16];
@@ -141,8 +152,11 @@ static int say(struct batcher *b, const struct place *place, const float *values
     s->line.length = 0;
     int json = b->context->json && !(s->output && !strcmp(s->output, "-"));      /* there stdout is the array's */
     if (!values && !json) return progress_error(&b->context->progress, place->error), 0;
-    if (values && s->output) return kept_add(&s->kept, b, place, values, err);
-    if (b->context->json) json_line(s, b, place, values);
+    if (values && s->output) {
+        if (kept_add(&s->kept, b, place, values, err)) return -1;
+        if (!json || s->fits) return 0;
+        json_file(s, place, (long long)s->kept.count - 1);
+    } else if (json) json_line(s, b, place, values);
     else table_lines(s, b, place, values);
     return context_print(b->context, s->line.text, s->line.length, err);
 }
@@ -195,6 +209,13 @@ static int judge(const struct batcher *b, struct err *err) {
     return err_add(err, STATUS_FAILED, "%zu of %zu inputs could not be read", b->failed, b->done + b->failed);
 }
 
+static int say_fit(const struct batcher *b, struct saying *s, struct err *err) {
+    const struct place table = {.name = (char *)(uintptr_t)b->context->args.operands[0], .row = -1};
+    if (!b->context->json || !strcmp(s->output, "-")) return 0;
+    json_file(s, &table, -1);
+    return context_print(b->context, s->line.text, s->line.length, err);
+}
+
 static int run(struct context *context, struct err *err) {
     const struct args *args = &context->args;
     if (context_operands(context, flags_many(args, "text", 0) ? 0 : 1, (size_t)-1, "something to predict: dlcli predict image.png", err)) return -1;
@@ -206,7 +227,8 @@ static int run(struct context *context, struct err *err) {
     int bad = batcher_open(&b, context, batch, flags_text(args, "layer"), err);
     s.kept.shows_inputs = !bad && s.output && is_picture(s.output) && picture_shows_inputs(&b);
     if (!bad) progress_warn(&context->progress, err);
-    if (!bad && fit_is_wanted(&b, s.output)) bad = fit_draw(&b, &s.kept, s.output, err);
+    s.fits = !bad && fit_is_wanted(&b, s.output);
+    if (s.fits) bad = fit_draw(&b, &s.kept, s.output, err) || say_fit(&b, &s, err);
     else bad = bad || inputs_feed(&b, flags_on(args, "null") ? '\0' : '\n', err) || write_output(&b, &s, err) || judge(&b, err);
     batcher_close(&b);
     text_free(&s.line);
@@ -223,7 +245,7 @@ const struct command command_predict = {
             "through the model's own preprocessing, texts through its vocabulary. What can't be read is reported, the rest is done, and the exit\n"
             "status is 1.\n"
             "--output FILE.png or .svg draws: what an autoencoder gives back below what it was given; the points of a table and the curve of a\n"
-            "regression of one variable; else, and with --layer, a tile a map.",
+            "regression of one variable; else, and with --layer, a tile a map. With --json each input's line says which row of the file it is.",
     .examples = "dlcli predict image.png\n"
                 "dlcli predict photos/ -m runs/lenet/best.safetensors --top 1\n"
                 "find . -name '*.jpg' -print0 | dlcli predict --json -0 - | jq -r '.input + \" \" + .top[0].class'\n"

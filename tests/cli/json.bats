@@ -64,6 +64,18 @@ setup_file() { make_model; }
     says 'conv1'
 }
 
+@test "predict --output: where each input stands in the file; draw: the file" {
+    echo nonsense >broken.png
+    run -1 --separate-stderr dlcli predict --json -m "$(model)" --layer conv1 -o y.npy "$PICTURES/cat.png" broken.png "$PICTURES/ship.png"
+    output=$(jq -s . <<<"$output")
+    holds 'length == 3 and .[0].output == "y.npy" and .[0].index == 0 and (.[1] | has("error") and (has("index") | not))'
+    holds '(.[2].input | endswith("ship.png")) and .[2].index == 1'
+    run -0 --separate-stderr dlcli draw --json "$SMALL" -o net.svg
+    holds '. == {"output": "net.svg"}'
+    [ -s net.svg ]
+    run -2 dlcli draw --json "$SMALL" -o -
+}
+
 @test "predict: rows of an array" {
     printf '[net]\nwidth=12\nheight=12\nchannels=3\n[activation]\nactivation=linear\n' >same.cfg
     dlcli predict -q -m same.cfg -o x.npy "$PICTURES/cat.png" "$PICTURES/ship.png"

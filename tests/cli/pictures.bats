@@ -135,6 +135,8 @@ END
     printf '0\n1\n' >x.csv
     run -0 dlcli predict x.csv -m line.cfg --output fit.png
     is_png fit.png
+    run -0 --separate-stderr dlcli predict x.csv -m line.cfg --output fit.png --json
+    [ "$output" = '{"input":"x.csv","output":"fit.png"}' ]
     printf 'hours,price\n0,1\n1,?\n' >t.csv
     run -2 --separate-stderr dlcli predict t.csv -m line.cfg --output no.png
     says 't.csv:3: column 1 (price): want a finite number, found "?"'
