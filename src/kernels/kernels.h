@@ -57,6 +57,7 @@ struct conv_call {
     struct threads *threads;
     int batch;
     const void *x, *weight, *packed, *bias;
+    const float *exact;           /* x before it was rounded to elems, NCHW, or NULL: a way may read it instead (lanes, nhwc) */
     void *y;                      /* forward: out */
     const void *dy;               /* backward: gradient of out */
     void *dx; int add_dx;         /* gradient of x: set, or added to */

@@ -4,6 +4,7 @@
  * A tile's places have the same taps, so nothing outside is ever read. They are neighbours in a row, those at its ends on their own; or, where
  * a batch has blocks enough and rows are short, the same place of several blocks, which always fit. */
 #include "kernels/body/conv_lanes.h"
+#include "kernels/body/transpose.h"
 
 struct pass {
     const struct conv *conv;
@@ -11,6 +12,8 @@ struct pass {
     int groups, in_c, out_c;             /* channels of one group */
     int batch, together;                 /* blocks that a tile takes at once, or 1: then it takes neighbours */
     int row_parts, channel_parts;        /* pieces of one such set of blocks */
+    const struct conv_call *call;
+    const float *exact;                  /* forward, in bfloat16: x as it was given, or NULL */
     const elem *in;
     elem *out;
     const real *weight, *bias;
@@ -127,6 +130,26 @@ static void row_tile(const struct part *part, int row, const struct taps *h, int
     }
 }
 
+#if defined(ELEM_bf16)
+/* LANES places of LANES samples at a time. */
+void K(lanes_exact)(const struct conv_call *call, int block, int channel, ptrdiff_t begin, ptrdiff_t end, real *to) {
+    const ptrdiff_t map = (ptrdiff_t)call->conv->h * call->conv->w, sample = map * call->conv->c;
+    const float *from = call->exact + block * LANES * sample + channel * map;
+    int samples = conv_least(LANES, call->batch - block * LANES);
+    for (ptrdiff_t place = begin; place < end; place += LANES, to += LANES * LANES) {
+        size_t count = body_least(LANES, (size_t)(end - place));
+        vec v[LANES];
+        for (int lane = 0; lane < LANES; lane++) {
+            vec_load_reals_n(&v[lane], from + (lane < samples ? lane * sample + place : 0), lane < samples ? count : 0);
+        }
+        vec_transpose(v);
+        for (size_t i = 0; i < count; i++) {
+            vec_store_reals(to + i * LANES, &v[i]);
+        }
+    }
+}
+#endif
+
 /* x of the part's group as reals: where it lies, or copied; of the copy only the rows that are read are filled. */
 static void part_input(struct part *part, real *copy) {
     const struct pass *p = part->p;
@@ -145,6 +168,10 @@ static void part_input(struct part *part, real *copy) {
         for (int c = 0; c < p->in_c; c++) {
             const elem *from = in + ((ptrdiff_t)b * p->groups * p->in_c + c) * map;
             real *to = copy + ((ptrdiff_t)b * p->in_c + c) * map;
+            if (p->exact != NULL) {
+                K(lanes_exact)(p->call, part->block + b, part->group * p->in_c + c, begin * row / LANES, end * row / LANES, to + begin * row);
+                continue;
+            }
             for (ptrdiff_t i = begin * row; i < end * row; i += LANES) {
                 vec v;
                 vec_load(&v, from + i);
@@ -189,6 +216,7 @@ static void pass_run(struct pass *p, struct threads *threads, void *scratch) {
 static void forward(const struct conv_call *call) {
     struct pass p = pass_make(call->conv, call->batch, 0);
     p.in = call->x, p.out = call->y, p.weight = call->packed, p.bias = call->bias, p.activation = call->activation;
+    p.call = call, p.exact = K(lanes_is_connected)(call->conv) ? NULL : call->exact;
     pass_run(&p, call->threads, call->scratch);
 }
 

@@ -53,6 +53,12 @@ static inline int lanes_columns(int m) {
 
 extern lanes_sums_work *const K(lanes_gradients)[LANES_M][LANES_N];
 
+#if defined(ELEM_bf16)
+/* Places begin..end of map `channel` of a block's samples: to[place - begin][LANES], of numbers that nobody rounded (call->exact). Lanes beyond the batch
+ * are 0. */
+void K(lanes_exact)(const struct conv_call *call, int block, int channel, ptrdiff_t begin, ptrdiff_t end, real *to);
+#endif
+
 /* out[i] = sum of the lanes of v[i], n of them. */
 void K(lanes_reduce)(const vec *v, size_t n, real *out);
 

@@ -197,6 +197,16 @@ static void convert(const struct part *part, const elem *from, ptrdiff_t from_bl
         }
     }
 }
+
+/* Rows begin..end of the span's maps, as they were given. */
+static void convert_exact(const struct part *part, int begin, int end, real *to) {
+    int width = part->g->conv->w;
+    for (int b = 0; b < part->blocks; b++) {
+        for (int c = part->span_begin; c < part->span_end; c++, to += (ptrdiff_t)(end - begin) * width * LANES) {
+            K(lanes_exact)(part->g->call, part->block + b, part->group * part->g->c + c, (ptrdiff_t)begin * width, (ptrdiff_t)end * width, to);
+        }
+    }
+}
 #endif
 
 /* x and dy of the chunk: where they lie, or copied. */
@@ -210,7 +220,11 @@ static void chunk_input(struct part *part, real *copy) {
     int begin = conv_least(c->h, conv_most(0, part->row * c->stride_h - c->pad_top));
     int end = conv_most(begin, conv_least(c->h, (part->row_end - 1) * c->stride_h - c->pad_top + (c->size_h - 1) * c->dilation_h + 1));
     int span = part->span_end - part->span_begin;
-    convert(part, x, c->c * x_map, span, x_map, begin * x_row, end * x_row, copy);
+    if (g->call->exact != NULL) {
+        convert_exact(part, begin, end, copy);
+    } else {
+        convert(part, x, c->c * x_map, span, x_map, begin * x_row, end * x_row, copy);
+    }
     part->x_c = (end - begin) * x_row, part->x_block = span * part->x_c, part->x = copy - begin * x_row;
     copy += x_count(g);
     convert(part, dy, c->k * dy_map, part->m, dy_map, part->row * dy_row, part->row_end * dy_row, copy);

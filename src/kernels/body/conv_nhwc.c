@@ -17,6 +17,7 @@ struct pass {
     int chunk_samples, chunk_rows;       /* taken at a time; rows are all where samples are several */
     int panel_parts;                     /* pieces of a chunk */
     const elem *in;
+    const float *exact;                  /* forward, in bfloat16: x as it was given, or NULL */
     elem *out;
     const real *weight, *bias;
     enum activation activation;
@@ -176,6 +177,12 @@ static struct range rows_read(const struct part *part) {
     return rows;
 }
 
+/* Where a map of the chunk's sample n begins among those that nobody rounded, NCHW. */
+static ptrdiff_t exact_at(const struct part *part, int n, int c) {
+    const struct pass *p = part->p;
+    return (((ptrdiff_t)part->sample + n) * p->conv->c + part->group * p->in_c + c) * p->h.in * p->w.in;
+}
+
 /* Their reals; the copy's other rows stay as they are. */
 static void copy_rows(const struct part *part, const elem *in, ptrdiff_t channels) {
     const struct pass *p = part->p;
@@ -184,7 +191,7 @@ static void copy_rows(const struct part *part, const elem *in, ptrdiff_t channel
     for (int n = 0; n < part->samples; n++) {
         for (ptrdiff_t i = n * sample + begin; i < n * sample + end; i++) {
             for (int c = 0; c < p->in_c; c++) {
-                part->place.copy[i * p->in_c + c] = LOAD(in, i * channels + c);
+                part->place.copy[i * p->in_c + c] = p->exact != NULL ? p->exact[exact_at(part, n, c) + i - n * sample] : LOAD(in, i * channels + c);
             }
         }
     }
@@ -238,6 +245,7 @@ static void forward(const struct conv_call *call) {
     }
     struct pass p = pass_make(call->conv, call->batch, 0);
     p.in = call->x, p.out = call->y, p.weight = call->packed, p.bias = call->bias, p.activation = call->activation;
+    p.exact = call->exact;
     pass_run(&p, call->threads, call->scratch);
 }
 

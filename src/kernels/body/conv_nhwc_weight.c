@@ -115,6 +115,7 @@ static const real *fetch(const struct part *part, int sample, int x_row, int col
     const struct grad *g = part->g;
     const struct conv *c = g->conv;
     const elem *x = (const elem *)g->call->x + (ptrdiff_t)(sample * c->h + x_row) * c->w * c->c + part->group * g->c;
+    const float *exact = g->call->exact == NULL ? NULL : g->call->exact + (((ptrdiff_t)sample * c->c + part->group * g->c) * c->h + x_row) * c->w;
     ptrdiff_t left = g->flat ? col * c->stride_w - c->pad_left : col, from = left * c->c + first;
     int together = !g->flat || (c->groups == 1 && c->dilation_w == 1);
     if (sizeof(elem) == sizeof(real) && together && from >= 0 && from + n <= (ptrdiff_t)c->w * c->c) {
@@ -122,7 +123,11 @@ static const real *fetch(const struct part *part, int sample, int x_row, int col
     }
     for (int i = 0, tap = first / g->c, channel = first % g->c; i < n; i++) {
         ptrdiff_t at = left + tap * c->dilation_w;
-        copy[i] = at >= 0 && at < c->w ? LOAD(x, at * c->c + channel) : 0;
+        if (at < 0 || at >= c->w) {
+            copy[i] = 0;
+        } else {
+            copy[i] = exact == NULL ? LOAD(x, at * c->c + channel) : exact[(ptrdiff_t)channel * c->h * c->w + at];
+        }
         channel = channel + 1 < g->c ? channel + 1 : 0;
         tap += channel == 0;
     }
