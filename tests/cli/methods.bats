@@ -297,3 +297,35 @@ answers() {
     run -0 dlcli check crop.cfg --gradients
     run -0 dlcli predict "$PICTURES/cat.png" -m run1/best.safetensors
 }
+
+@test "a whitening layer sees the pictures unrounded in bfloat16: its faintest channel is as in float32" {
+    cat >white.cfg <<EOF
+[net]
+width=32
+height=32
+channels=3
+batch=32
+max_batches=1
+[data]
+source=cifar10
+path=$SAMPLE
+mean=0.4914,0.4822,0.4465
+std=0.247,0.2435,0.2616
+[convolutional]
+name=white
+filters=24
+size=2
+whitening=1
+freeze_weights=1
+activation=linear
+[connected]
+output=10
+activation=linear
+[softmax]
+EOF
+    dlcli train white.cfg -q -o run
+    for precision in fp32 bf16; do
+        dlcli predict --json --layer white --precision $precision -m run/last.safetensors "$PICTURES/cat.png" | jq '.output[11 * 961:12 * 961]' >$precision
+    done
+    jq -es '. as [$a, $b] | def squares: map(. * .) | add; ([range(961) | $a[.] - $b[.]] | squares) < 1e-4 * ($a | squares)' fp32 bf16
+}
