@@ -325,7 +325,7 @@ activation=linear
 EOF
     dlcli train white.cfg -q -o run
     for precision in fp32 bf16; do
-        dlcli predict --json --layer white --precision $precision -m run/last.safetensors "$PICTURES/cat.png" | jq '.output[11 * 961:12 * 961]' >$precision
+        dlcli predict --json --layer white --precision $precision -m run/last.safetensors "$PICTURES/cat.png" | jq '.output[11 * 961:12 * 961]' >values.$precision
     done
-    jq -es '. as [$a, $b] | def squares: map(. * .) | add; ([range(961) | $a[.] - $b[.]] | squares) < 1e-4 * ($a | squares)' fp32 bf16
+    jq -es '. as [$a, $b] | def squares: map(. * .) | add; ([range(961) | $a[.] - $b[.]] | squares) < 1e-4 * ($a | squares)' values.fp32 values.bf16
 }
