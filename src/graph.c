@@ -25,20 +25,21 @@ static const struct key **tables_of(const struct layer_ops *ops) {
 }
 
 static int unknown_section(const struct section *s, struct err *err) {
-    const char *names[512] = {"net", "data"};
-    char *copies[512];
-    size_t n = 2, copied = 0;
-    for (size_t i = 0; layer_list[i] && n < 400; i++) {
+    struct text words = {0};
+    text_add(&words, "net|data");
+    for (size_t i = 0; layer_list[i]; i++) {
         if (layer_list[i]->flags & LAYER_INTERNAL) continue;
-        names[n++] = layer_list[i]->name;
-        if (!layer_list[i]->aliases) continue;
-        char *copy = copies[copied++] = mem_copy(layer_list[i]->aliases), *rest = copy, *word;
-        while ((word = strtok_r(rest, "|", &rest)) && n < 500) names[n++] = word;
+        text_add(&words, "|%s", layer_list[i]->name);
+        if (layer_list[i]->aliases) text_add(&words, "|%s", layer_list[i]->aliases);
     }
+    const char **names = mem_need(words.length / 2 + 2, sizeof *names);
+    char *rest = words.text, *word;
+    for (size_t n = 0; (word = strtok_r(rest, "|", &rest)); n++) names[n] = word;
     const char *near = err_nearest(s->name, names);
     int status = near ? err_add(err, STATUS_REFUSED, "%s:%d: [%s]: unknown section; did you mean [%s]?", s->file, s->line, s->name, near)
                       : err_add(err, STATUS_REFUSED, "%s:%d: [%s]: unknown section; `dlcli help` lists the layers", s->file, s->line, s->name);
-    while (copied) free(copies[--copied]);
+    free(names);
+    text_free(&words);
     return status;
 }
 

@@ -89,7 +89,7 @@ void convolution_pack(const struct op *op, const struct exec *exec) {
 /* A whitening layer, which reads the network's input, divides by the roots of small eigenvalues: rounding would be a large part of what is left. (For any
  * first layer it would take LeNet a third longer: the pictures are turned into lanes anew for each pass.) */
 static const float *exact_of(const struct op *op) {
-    return op->node->slot_count > 0 && op->node->slots[0].init.kind == INIT_WHITENING ? op->input->exact : NULL;
+    return op->node->ops == &layer_convolutional && config_bool(op->node->section, "whitening") ? op->input->exact : NULL;
 }
 
 static struct conv_call call(const struct op *op, const struct exec *exec) {

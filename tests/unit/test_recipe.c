@@ -175,6 +175,40 @@ static void follows_pytorch(void **state) {
     free(config);
 }
 
+/* Pictures of 100 and a little, which bfloat16 would round away: what a batch norm behind the whitening sees of them is what it sees in float32. */
+static void whitening_is_not_rounded(void **state) {
+    (void)state;
+    FILE *file = fopen("data.csv", "w");
+    assert_non_null(file);
+    for (int i = 0; i < PICTURES; i++) {
+        for (int v = 0; v < VALUES; v++) {
+            fprintf(file, "%.9g,", 100 + 0.125 * sin(i * VALUES + v));
+        }
+        fprintf(file, "%d\n", i % 4);
+    }
+    assert_int_equal(fclose(file), 0);
+    const char *config = "[net]\nwidth=8\nheight=8\nchannels=3\nbatch=16\nmax_batches=1\n[data]\nsource=csv\npath=data.csv\nclasses=4\n"
+                         "[convolutional]\nfilters=24\nsize=2\nwhitening=1\nfreeze_weights=1\nbias=0\nactivation=linear\n"
+                         "[batchnorm]\nname=norm\nbn_momentum=1\n[connected]\noutput=4\nactivation=linear\n[softmax]\n";
+    trains(config, (struct train_options){.run = "exact", .isa = ISA_BASE});
+    trains(config, (struct train_options){.run = "rounded", .isa = ISA_BASE, .precision = DTYPE_BF16});
+    struct tensor_file exact = read_run("exact/last.safetensors"), rounded = read_run("rounded/last.safetensors");
+    const struct named *want = tensor_of(&exact, "norm.running_var"), *got = tensor_of(&rounded, "norm.running_var");
+    int compared = 0;
+    for (size_t i = 0; i < want->count; i++) {
+        if (want->data[i] < 0.01f) {
+            continue;      /* the pictures' mean, which hardly varies */
+        }
+        if (!(fabsf(got->data[i] - want->data[i]) <= 0.01f * want->data[i])) {
+            fail_msg("channel %zu varies by %g, not %g", i, (double)got->data[i], (double)want->data[i]);
+        }
+        compared++;
+    }
+    assert_int_equal(compared, 4);      /* a sine has two dimensions, and each is there negated too */
+    tensor_file_free(&exact);
+    tensor_file_free(&rounded);
+}
+
 /* Stopped after every step, and gone on with: the same bits as in one go, Lookahead's average among them. */
 static void a_resume_gives_the_same_bits(void **state) {
     (void)state;
@@ -353,7 +387,7 @@ static void refusals(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(follows_pytorch), cmocka_unit_test(a_resume_gives_the_same_bits),
+        cmocka_unit_test(follows_pytorch), cmocka_unit_test(whitening_is_not_rounded), cmocka_unit_test(a_resume_gives_the_same_bits),
         cmocka_unit_test(any_number_of_threads), cmocka_unit_test(eigenvectors),
         cmocka_unit_test(starts), cmocka_unit_test(what_rests_and_what_runs), cmocka_unit_test(epochs_that_end_early),
         cmocka_unit_test(refusals),
