@@ -12,12 +12,18 @@ const char *isa_name(enum isa isa) {
     return names[isa];
 }
 
-static enum isa best_isa(void) {
+static enum isa largest_isa(void) {
     int isa = ISA_COUNT - 1;
     while (!cpu_can((enum isa)isa)) {
         isa--;
     }
     return (enum isa)isa;
+}
+
+/* LLVM's model of Sapphire Rapids (family 6, model 0x8f) gives vdpbf16ps four steps, one every second cycle. */
+enum isa cpu_best_isa_of(const struct core *core) {
+    int is_slow = strcmp(core->vendor, "GenuineIntel") == 0 && (core->family > 6 || (core->family == 6 && core->model >= 0x8f));
+    return core->isa == ISA_BF16 && is_slow ? ISA_AVX512 : core->isa;
 }
 
 /* OpenBLAS 0.3.21 knows AMD's cores up to Zen 3 by number and takes newer ones for older, without AVX-512 in any case; those it was written
@@ -110,11 +116,11 @@ static void read_model(char *to, size_t size) {
     }
 }
 
-const char *cpu_openblas_core(void) {
+static struct core this_core(void) {
     struct leaf zero = leaf(0, 0), one = leaf(1, 0);
-    struct core core = {.family = (one.a >> 8 & 0xf) + (one.a >> 20 & 0xff), .model = (one.a >> 12 & 0xf0) + (one.a >> 4 & 0xf), .isa = best_isa()};
+    struct core core = {.family = (one.a >> 8 & 0xf) + (one.a >> 20 & 0xff), .model = (one.a >> 12 & 0xf0) + (one.a >> 4 & 0xf), .isa = largest_isa()};
     memcpy(core.vendor, &zero.b, 4), memcpy(core.vendor + 4, &zero.d, 4), memcpy(core.vendor + 8, &zero.c, 4);
-    return cpu_openblas_core_of(&core);
+    return core;
 }
 
 #else
@@ -139,11 +145,16 @@ static void read_model(char *to, size_t size) {
 #endif
 }
 
-const char *cpu_openblas_core(void) {
-    return NULL;
+static struct core this_core(void) {
+    return (struct core){.isa = largest_isa()};
 }
 
 #endif
+
+const char *cpu_openblas_core(void) {
+    struct core core = this_core();
+    return cpu_openblas_core_of(&core);
+}
 
 static size_t cache_bytes(int name) {
     long bytes = sysconf(name);
@@ -175,7 +186,8 @@ int cpu_isa(enum isa *isa, int *ref_only, struct err *err) {
         return 0;
     }
     if (wanted == NULL || *wanted == '\0') {
-        *isa = best_isa();
+        struct core core = this_core();
+        *isa = cpu_best_isa_of(&core);
         return 0;
     }
     if (strcmp(wanted, "base") != 0 && !find_isa(wanted, isa)) {

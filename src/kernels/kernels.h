@@ -310,7 +310,7 @@ struct kernels {
 
 /* cpu.c: the only place that looks at the processor (and asks the OS whether it saves the registers). Names, worst to best. */
 enum isa { ISA_BASE, ISA_AVX2, ISA_AVX512, ISA_BF16 /* AVX512-BF16 */, ISA_AMX /* tiles of bfloat16 */, ISA_COUNT };
-/* Best set this CPU can run; $DLCLI_ISA = ref | base | avx2 | avx512 | bf16 | amx forces one ("ref": base tables with only `ref` convolutions). A name that is unknown or that this CPU lacks is refused. */
+/* Best set for this CPU (cpu_best_isa_of); $DLCLI_ISA = ref | base | avx2 | avx512 | bf16 | amx forces one ("ref": base tables with only `ref` convolutions). A name that is unknown or that this CPU lacks is refused. */
 int cpu_isa(enum isa *isa, int *ref_only, struct err *err);
 int cpu_can(enum isa isa);                 /* AMX: asks the system to let this process use tiles, which it must grant before the first is touched */
 int cpu_has_vnni(void);                    /* AVX-512's 8-bit products, besides ISA_AVX512 */
@@ -320,9 +320,11 @@ const char *isa_name(enum isa isa);
 struct cpu { char model[64]; size_t l1, l2, l3; };
 void cpu_describe(struct cpu *cpu);
 const char *cpu_openblas_core(void);       /* OPENBLAS_CORETYPE that suits this CPU where OpenBLAS 0.3.21 would choose worse, else NULL */
-/* The same of a CPU described: the vendor as leaf 0 of CPUID has it, family and model with their extensions, the best set it runs. */
+/* The same of a CPU described: the vendor as leaf 0 of CPUID has it, family and model with their extensions, the last set that it runs. */
 struct core { char vendor[13]; unsigned family, model; enum isa isa; };
 const char *cpu_openblas_core_of(const struct core *core);
+/* The set that cpu_isa chooses there: the best, but not pairs of bfloat16 where they are slower than float32. */
+enum isa cpu_best_isa_of(const struct core *core);
 
 /* The table. Never NULL for an isa that cpu_can run; ISA_BF16 and ISA_AMX have tables of their own for DTYPE_BF16 alone, else AVX-512's; ref_only gives ISA_BASE tables whose conv list is `ref` alone. */
 const struct kernels *kernels_get(enum isa isa, int ref_only, enum dtype dtype);

@@ -17,7 +17,7 @@ static void test_choice(void **state) {
         int status = cpu_isa(&isa, &ref, &err);
         assert_int_equal(status, cpu_can((enum isa)i) ? 0 : -1);
         assert_true(status != 0 || (isa == (enum isa)i && !ref));
-        assert_true(!cpu_can((enum isa)i) || (enum isa)i <= best);
+        assert_true(!cpu_can((enum isa)i) || (enum isa)i <= best || i == ISA_BF16);
         err_free(&err);
     }
     setenv("DLCLI_ISA", "ref", 1);
@@ -68,6 +68,23 @@ static void test_describe(void **state) {
     struct cpu cpu;
     cpu_describe(&cpu);
     assert_true(cpu.model[0] != '\0' && cpu.model[0] != ' ' && strlen(cpu.model) < sizeof cpu.model);
+}
+
+/* Pairs of bfloat16 are chosen where they are faster than float32, tiles wherever there are any. */
+static void test_best_isa(void **state) {
+    (void)state;
+    static const struct { struct core core; enum isa want; } cases[] = {
+        {{"AuthenticAMD", 0x19, 0x61, ISA_BF16}, ISA_BF16},       /* Zen 4 */
+        {{"GenuineIntel", 6, 0x55, ISA_BF16}, ISA_BF16},          /* Cooper Lake */
+        {{"GenuineIntel", 6, 0x8f, ISA_BF16}, ISA_AVX512},        /* Sapphire Rapids whose tiles a sandbox hides */
+        {{"GenuineIntel", 6, 0x8f, ISA_AMX}, ISA_AMX},
+        {{"GenuineIntel", 18, 1, ISA_BF16}, ISA_AVX512},
+        {{"AuthenticAMD", 0x19, 0x01, ISA_AVX2}, ISA_AVX2},
+        {{"", 0, 0, ISA_BASE}, ISA_BASE},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_int_equal(cpu_best_isa_of(&cases[i].core), cases[i].want);
+    }
 }
 
 /* What OpenBLAS is told, of CPUs that it knows, and of those that came after it. */
@@ -150,7 +167,7 @@ static void test_blas(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_choice), cmocka_unit_test(test_tables), cmocka_unit_test(test_views), cmocka_unit_test(test_describe),
-        cmocka_unit_test(test_openblas_core), cmocka_unit_test(test_blas),
+        cmocka_unit_test(test_best_isa), cmocka_unit_test(test_openblas_core), cmocka_unit_test(test_blas),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
