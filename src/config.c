@@ -225,6 +225,15 @@ void config_put(struct section *section, const char *key, const char *value) {
     entry->is = section->tables != NULL ? config_find_key(section->tables, key) : NULL;
 }
 
+void config_put_reals(struct section *section, const char *key, const double *values, size_t count, int digits) {
+    struct text list = {0};
+    for (size_t i = 0; i < count; i++) {
+        text_add(&list, "%s%.*g", i > 0 ? "," : "", digits, values[i]);
+    }
+    config_put(section, key, list.text);
+    text_free(&list);
+}
+
 int config_is_set(const struct section *section, const char *key) {
     const struct entry *entry = config_find_entry(section, key);
     return entry != NULL && entry->file == config_line_file;

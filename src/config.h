@@ -64,6 +64,8 @@ int config_set(struct config *config, const char *assignment, config_type *type,
 /* Sets key to value in section (added if missing): how resolved values (mean=auto) get into the stored config. The value is not
  * looked at: it must fit the key's type, without line breaks or " #". */
 void config_put(struct section *section, const char *key, const char *value);
+/* The same with a list of numbers, of so many significant digits. */
+void config_put_reals(struct section *section, const char *key, const double *values, size_t count, int digits);
 /* Is the key given, and by the command line? As config_has, of any key. */
 int config_is_set(const struct section *section, const char *key);
 /* As config_given, but the section need not know the key. */

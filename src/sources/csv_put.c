@@ -4,15 +4,6 @@
 
 #include "sources/csv.h"
 
-static void put_reals(struct section *section, const char *key, const double *values, size_t count) {
-    struct text list = {0};
-    for (size_t i = 0; i < count; i++) {
-        text_add(&list, "%s%.9g", i > 0 ? "," : "", values[i]);
-    }
-    config_put(section, key, list.text);
-    text_free(&list);
-}
-
 /* Does a list of columns hold the name as it is, so that it is found again? */
 static int is_plain_name(const char *name) {
     size_t length = strlen(name);
@@ -62,8 +53,8 @@ int csv_put(const struct csv *csv, const struct csv_columns *columns, const stru
         put_columns(section, "target", csv, columns->targets, columns->target_count);
     }
     if (a->shift != NULL) {
-        put_reals(section, "normalize_shift", a->shift, a->count);
-        put_reals(section, "normalize_scale", a->scale, a->count);
+        config_put_reals(section, "normalize_shift", a->shift, a->count, 9);
+        config_put_reals(section, "normalize_scale", a->scale, a->count, 9);
     }
     return columns_kept(csv, columns, section, err);
 }

@@ -56,15 +56,6 @@ int data_classes(const struct section *section, char ***names, int *count, struc
     return result;
 }
 
-static void put_list(struct section *section, const char *key, const double *values, int count) {
-    struct text list = {0};
-    for (int i = 0; i < count; i++) {
-        text_add(&list, "%s%.6g", i > 0 ? "," : "", values[i]);
-    }
-    config_put(section, key, list.text);
-    text_free(&list);
-}
-
 /* Were the names that a model will find these? classes= may be a count or a file too, and no two classes share a name. */
 static int same_names(const struct section *section, const char *key, char *const *names, int count, char *const *found, int found_count,
                       struct err *err) {
@@ -107,10 +98,10 @@ int data_resolve(const struct data *data, struct section *section, struct err *e
     const struct preprocess *p = &data->preprocess;
     int channels = p->channels < PREPROCESS_MOST_CHANNELS ? p->channels : 1, result = 0;
     if (data->measured_mean) {
-        put_list(section, "mean", p->mean, channels);
+        config_put_reals(section, "mean", p->mean, (size_t)channels, 6);
     }
     if (data->measured_std) {
-        put_list(section, "std", p->std, channels);
+        config_put_reals(section, "std", p->std, (size_t)channels, 6);
     }
     for (int split = 0; split < 3; split++) {
         if (data->normalize != NULL && data->open[split] && data->sources[split].count > 0) {
