@@ -12,8 +12,7 @@ struct pass {
     int groups, in_c, out_c;             /* channels of one group */
     int batch, together;                 /* blocks that a tile takes at once, or 1: then it takes neighbours */
     int row_parts, channel_parts;        /* pieces of one such set of blocks */
-    const struct conv_call *call;
-    const float *exact;                  /* forward, in bfloat16: x as it was given, or NULL */
+    const struct conv_call *exact;       /* forward, in bfloat16: the call whose x is read as it was given, or NULL */
     const elem *in;
     elem *out;
     const real *weight, *bias;
@@ -169,7 +168,7 @@ static void part_input(struct part *part, real *copy) {
             const elem *from = in + ((ptrdiff_t)b * p->groups * p->in_c + c) * map;
             real *to = copy + ((ptrdiff_t)b * p->in_c + c) * map;
             if (p->exact != NULL) {
-                K(lanes_exact)(p->call, part->block + b, part->group * p->in_c + c, begin * row / LANES, end * row / LANES, to + begin * row);
+                K(lanes_exact)(p->exact, part->block + b, part->group * p->in_c + c, begin * row / LANES, end * row / LANES, to + begin * row);
                 continue;
             }
             for (ptrdiff_t i = begin * row; i < end * row; i += LANES) {
@@ -216,7 +215,7 @@ static void pass_run(struct pass *p, struct threads *threads, void *scratch) {
 static void forward(const struct conv_call *call) {
     struct pass p = pass_make(call->conv, call->batch, 0);
     p.in = call->x, p.out = call->y, p.weight = call->packed, p.bias = call->bias, p.activation = call->activation;
-    p.call = call, p.exact = K(lanes_is_connected)(call->conv) ? NULL : call->exact;
+    p.exact = call->exact == NULL || K(lanes_is_connected)(call->conv) ? NULL : call;
     pass_run(&p, call->threads, call->scratch);
 }
 
