@@ -175,6 +175,13 @@ static void plan_as_map(struct op *op, const struct target *target, const struct
     op->in_layout = op->out_layout = LAYOUT_NCHW;
 }
 
+/* With few samples a training step reads each weight for a few products: to pack them, twice, as the processor's own products want them would take longer
+ * than those, and the memory of the weights again. The product of matrices packs what it multiplies at the time, and forgets it. */
+static int packing_pays(const struct op *op, const struct target *target) {
+    enum { FEW = 256 };
+    return !target->training || target->batch * op->node->out.t > FEW;
+}
+
 static void plan(struct op *op, const struct target *target) {
     int in_lanes = op->in[0]->layout == LAYOUT_LANES;   /* to turn them for 8-bit products would take more time than those save */
     const struct conv_kernel *int8 = in_lanes ? NULL : convolution_choose_int8(op, target);
@@ -185,7 +192,7 @@ static void plan(struct op *op, const struct target *target) {
     const struct conv_kernel *lanes = in_lanes ? convolution_choose(op, target, LAYOUT_LANES) : NULL;
     if (lanes) {
         convolution_plan(op, target, lanes);
-    } else if (target->kernels->bf16_products) {
+    } else if (target->kernels->bf16_products && packing_pays(op, target)) {
         plan_as_map(op, target, convolution_choose(op, target, LAYOUT_NHWC));
     } else {
         plan_rows(op, target);

@@ -3,19 +3,15 @@
 #include "kernels/body/bf16/rounded.h"
 #include "kernels/body/cells.h"
 
-/* Depth of a panel that is in the first-level cache while the blocks of samples pass by: 16 KB. */
-enum { DEPTH = 256, PITCH = DEPTH / 2 };
-
 void K(cell_multiply)(const struct cell_product *p) {
-    _Alignas(64) word_at rows[CELL_SPAN * PITCH];
-    for (size_t first = 0; first < p->depth; first += DEPTH) {
-        size_t depth = body_least(DEPTH, p->depth - first);
-        K(rounded_lay)(p->a + first, p->rows, depth, p->lda, rows, PITCH);
+    _Alignas(64) word_at rows[CELL_SPAN * ROUNDED_PITCH];
+    for (size_t first = 0; first < p->depth; first += ROUNDED_DEPTH) {
+        size_t depth = body_least(ROUNDED_DEPTH, p->depth - first);
+        K(rounded_lay)(p->a + first, p->rows, depth, p->lda, rows);
         for (size_t panel = 0; panel < p->panels; panel++) {
             const char *b = (const char *)p->b + panel * cell_panel(p->depth) + cell_panel(first);
             struct rounded_rows r = {.rows = p->rows,
                                      .pairs = rounded_pairs(depth),
-                                     .pitch = PITCH,
                                      .stride = p->stride,
                                      .a = rows,
                                      .panel = (const word_at *)(const void *)b,

@@ -45,4 +45,16 @@ INLINE void load_words(vec_word *v, const word_at *from) {
     memcpy(v, from, sizeof *v);
 }
 
+/* 2 * LANES numbers rounded to bfloat16, those of `low` first. The processor's own way makes zeros of what is too small to be normal, as dot() does. */
+INLINE void round_both(const vec *low, const vec *high, vec_word *words) {
+#if defined(__AVX512BF16__)
+    *words = (vec_word)_mm512_cvtne2ps_pbh((__m512)*high, (__m512)*low);
+#else
+    elem elems[2 * LANES];
+    vec_store(elems, low);
+    vec_store(elems + LANES, high);
+    memcpy(words, elems, sizeof *words);
+#endif
+}
+
 #endif

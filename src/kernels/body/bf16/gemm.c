@@ -6,10 +6,10 @@
 #include "kernels/body/transpose.h"
 
 /* A tile is as large as its sums and both sides fit a second-level cache (430 KB): packing takes the longer beside products that are this fast. */
-enum { TILE_M = 192, TILE_N = 256, DEPTH = 256, PITCH = DEPTH / 2, TILES = 16, TILE_LEAST = 96 };
+enum { TILE_M = 192, TILE_N = 256, DEPTH = ROUNDED_DEPTH, PITCH = ROUNDED_PITCH, TILES = 16, TILE_LEAST = 96 };
 
 struct room {
-    word_at a[TILE_M * PITCH], b[TILE_N * PITCH];
+    word_at a[TILE_M * PITCH], b[ROUNDED_COLUMNS * PITCH];    /* of B a panel */
     real sums[TILE_M * TILE_N];
 };
 
@@ -21,80 +21,174 @@ struct job {
 
 /* ---- packing: lanes are rows of A, or columns of B; reals of a lane are `along` apart in depth, lanes `apart` ---- */
 
-/* A pair of depth of up to LANES neighbouring lanes: words. second: whether the pair has one. */
-static void pair_down(const real *from, size_t along, size_t lanes, int second, vec_word *words) {
-    elem low[LANES], high[LANES];
-    vec v;
-    vec_half half;
-    vec_load_reals_n(&v, from, lanes);
-    vec_store(low, &v);
-    vec_load_reals_n(&v, second ? from + along : from, second ? lanes : 0);
-    vec_store(high, &v);
-    memcpy(&half, low, sizeof half);
-    *words = __builtin_convertvector(half, vec_word);
-    memcpy(&half, high, sizeof half);
-    *words |= __builtin_convertvector(half, vec_word) << 16;
+/* LANES pairs of depth of a lane that lies along memory. */
+INLINE void pairs_along(const real *from, size_t depth, vec_word *words) {
+    vec low, high;
+    vec_load_reals_n(&low, from, body_least(LANES, depth));
+    vec_load_reals_n(&high, from + LANES, depth > LANES ? body_least(LANES, depth - LANES) : 0);
+    round_both(&low, &high, words);
 }
 
-/* LANES pairs of depth of LANES lanes, whichever side lies along memory; by_lane: words[lane] has its pairs, else words[pair] its lanes. */
-static void square(const real *from, size_t along, size_t apart, size_t lanes, size_t depth, int by_lane, vec_word words[LANES]) {
-    vec turned[LANES];
-    int lies_by_lane = along == 1;
-    for (size_t i = 0; i < LANES; i++) {
+typedef uint16_t vec_elems __attribute__((vector_size(2 * LANES * sizeof(uint16_t))));
+#define IN_TURN 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+
+/* A pair of depth, `along` apart, of up to LANES neighbouring lanes. second: whether the pair has one. */
+INLINE void pairs_across(const real *from, size_t along, size_t lanes, int second, vec_word *words) {
+    vec low, high = {0};
+    vec_load_reals_n(&low, from, lanes);
+    if (second) {
+        vec_load_reals_n(&high, from + along, lanes);
+    }
+    round_both(&low, &high, words);
+    vec_elems elems = (vec_elems)*words;
+    *words = (vec_word)__builtin_shufflevector(elems, elems, IN_TURN);
+}
+
+/* Where LANES pairs of depth of LANES lanes begin; fewer of either at the edges, zeros behind them. */
+struct square { const real *from; size_t along, apart, lanes, depth; };
+
+/* words[lane] has its pairs. */
+INLINE void square_along(const struct square *s, size_t lanes, size_t depth, vec_word words[LANES]) {
+    UNROLL for (size_t i = 0; i < LANES; i++) {
         words[i] = (vec_word){0};
-        if (lies_by_lane && i < lanes) {
-            word_at line[LANES] = {0};
-            K(rounded_lay)(from + i * apart, 1, body_least(2 * LANES, depth), apart, line, LANES);
-            load_words(&words[i], line);
-        } else if (!lies_by_lane && 2 * i < depth) {
-            pair_down(from + 2 * i * along, along, lanes, 2 * i + 1 < depth, &words[i]);
+        if (i < lanes) {
+            pairs_along(s->from + i * s->apart, depth, &words[i]);
         }
     }
+}
+
+/* words[pair] has its lanes. */
+INLINE void square_across(const struct square *s, size_t lanes, size_t depth, vec_word words[LANES]) {
+    UNROLL for (size_t i = 0; i < LANES; i++) {
+        words[i] = (vec_word){0};
+        if (2 * i < depth) {
+            pairs_across(s->from + 2 * i * s->along, s->along, lanes, 2 * i + 1 < depth, &words[i]);
+        }
+    }
+}
+
+/* by_lane: words[lane] has its pairs, else words[pair] its lanes. Whole squares have their own copies, without conditions. */
+static void square(const struct square *s, int by_lane, vec_word words[LANES]) {
+    int lies_by_lane = s->along == 1, whole = s->lanes >= LANES && s->depth >= 2 * LANES;
+    size_t lanes = body_least(LANES, s->lanes), depth = body_least(2 * LANES, s->depth);
+    if (whole && lies_by_lane) {
+        square_along(s, LANES, 2 * LANES, words);
+    } else if (lies_by_lane) {
+        square_along(s, lanes, depth, words);
+    } else if (whole) {
+        square_across(s, LANES, 2 * LANES, words);
+    } else {
+        square_across(s, lanes, depth, words);
+    }
     if (lies_by_lane != by_lane) {
+        vec turned[LANES];
         memcpy(turned, words, sizeof turned);
         vec_transpose(turned);
         memcpy(words, turned, sizeof turned);
     }
 }
 
+/* The side of a product that is packed: its lanes, and of its depth what begins at `from`. */
+struct side { const real *from; size_t along, apart, lanes, depth; };
+
+static void side_square(const struct side *side, size_t lane, size_t k, int by_lane, vec_word words[LANES]) {
+    struct square s = {side->from + lane * side->apart + k * side->along, side->along, side->apart, side->lanes - lane, side->depth - k};
+    square(&s, by_lane, words);
+}
+
+/* `lanes` of a matrix's lanes, from `lane`, and `depth` of its depth, from k. turned: lanes lie along memory. */
+static struct side side_of(const void *matrix, size_t ld, int turned, size_t lane, size_t lanes, size_t k, size_t depth) {
+    size_t along = turned ? ld : 1, apart = turned ? 1 : ld;
+    return (struct side){(const real *)matrix + lane * apart + k * along, along, apart, lanes, depth};
+}
+
 /* Rows of A: [row][PITCH]. */
-static void pack_a(const struct gemm *g, size_t row, size_t rows, size_t first, size_t depth, word_at *to) {
-    size_t along = g->transpose_a ? g->lda : 1, apart = g->transpose_a ? 1 : g->lda;
-    const real *a = (const real *)g->a + row * apart + first * along;
-    for (size_t i = 0; i < rows; i += LANES) {
-        for (size_t k = 0; k < depth; k += 2 * LANES) {
+static void pack_a(const struct side *a, word_at *to) {
+    for (size_t i = 0; i < a->lanes; i += LANES) {
+        for (size_t k = 0; k < a->depth; k += 2 * LANES) {
             vec_word words[LANES];
-            square(a + i * apart + k * along, along, apart, body_least(LANES, rows - i), depth - k, 1, words);
-            for (size_t lane = 0; lane < LANES && i + lane < rows; lane++) {
+            side_square(a, i, k, 1, words);
+            for (size_t lane = 0; lane < LANES && i + lane < a->lanes; lane++) {
                 memcpy(to + (i + lane) * PITCH + k / 2, &words[lane], sizeof words[lane]);
             }
         }
     }
 }
 
-/* Panels of B: [panel][pair][ROUNDED_COLUMNS]. */
-static void pack_b(const struct gemm *g, size_t column, size_t columns, size_t first, size_t depth, word_at *to) {
-    size_t along = g->transpose_b ? 1 : g->ldb, apart = g->transpose_b ? g->ldb : 1, pairs = rounded_pairs(depth);
-    const real *b = (const real *)g->b + column * apart + first * along;
-    for (size_t j = 0; j < columns; j += LANES) {
-        word_at *panel = to + j / ROUNDED_COLUMNS * PITCH * ROUNDED_COLUMNS + j % ROUNDED_COLUMNS;
-        for (size_t k = 0; k < depth; k += 2 * LANES) {
+/* A panel of B, from column j: [pair][ROUNDED_COLUMNS]. */
+static void pack_panel(const struct side *b, size_t j, word_at *to) {
+    size_t end = body_least(b->lanes, j + ROUNDED_COLUMNS);
+    for (size_t lane = j; lane < end; lane += LANES) {
+        for (size_t k = 0; k < b->depth; k += 2 * LANES) {
+            size_t pairs = body_least(LANES, rounded_pairs(b->depth) - k / 2);
             vec_word words[LANES];
-            square(b + j * apart + k * along, along, apart, body_least(LANES, columns - j), depth - k, 0, words);
-            for (size_t i = 0; i < LANES && k / 2 + i < pairs; i++) {
-                memcpy(panel + (k / 2 + i) * ROUNDED_COLUMNS, &words[i], sizeof words[i]);
+            side_square(b, lane, k, 0, words);
+            for (size_t i = 0; i < pairs; i++) {
+                memcpy(to + (k / 2 + i) * ROUNDED_COLUMNS + (lane - j), &words[i], sizeof words[i]);
             }
         }
     }
 }
 
+enum { DEPTH_LOG2 = 4, COLUMNS_LOG2 = 1 };     /* lines of a row */
+
+/* What packing the panel from column j will read. */
+static struct rounded_ask panel_ask(const struct side *b, size_t j) {
+    _Static_assert(DEPTH * sizeof(real) == ROUNDED_LINE << DEPTH_LOG2 && ROUNDED_COLUMNS * sizeof(real) == ROUNDED_LINE << COLUMNS_LOG2, "whole lines");
+    const real *from = b->from + j * b->apart;
+    return b->along == 1 ? (struct rounded_ask){from, b->apart * sizeof(real), body_least(ROUNDED_COLUMNS, b->lanes - j), DEPTH_LOG2}
+                         : (struct rounded_ask){from, b->along * sizeof(real), b->depth, COLUMNS_LOG2};
+}
+
 /* ---- a tile ---- */
 
-static void multiply_tile(struct room *room, size_t m, size_t n, size_t depth, int add) {
-    for (size_t j = 0; j < n; j += ROUNDED_COLUMNS) {
-        struct rounded_rows r = {.rows = m, .pairs = rounded_pairs(depth), .pitch = PITCH, .stride = TILE_N, .a = room->a,
-            .panel = room->b + j * PITCH, .sums = room->sums + j, .add = add};
+struct tile_work { const struct gemm *g; struct room *room; size_t i, j, m, n; };
+
+static struct side rows_of(const struct tile_work *t, size_t first) {
+    const struct gemm *g = t->g;
+    return side_of(g->a, g->lda, g->transpose_a, t->i, t->m, first, body_least(DEPTH, (size_t)g->k - first));
+}
+
+static struct side columns_of(const struct tile_work *t, size_t first) {
+    const struct gemm *g = t->g;
+    return side_of(g->b, g->ldb, !g->transpose_b, t->j, t->n, first, body_least(DEPTH, (size_t)g->k - first));
+}
+
+/* DEPTH of k. A panel is packed when its turn has come; while it is multiplied, the next is asked for. */
+static void multiply_depth(const struct tile_work *t, size_t first, real *sums, size_t stride, int add) {
+    struct side a = rows_of(t, first), b = columns_of(t, first);
+    struct room *room = t->room;
+    pack_a(&a, room->a);
+    for (size_t j = 0; j < t->n; j += ROUNDED_COLUMNS) {
+        struct rounded_rows r = {.rows = t->m, .pairs = rounded_pairs(b.depth), .stride = stride, .a = room->a, .panel = room->b,
+            .sums = sums + j, .add = add};
+        if (sums != room->sums) {
+            r.ask = (struct rounded_ask){sums + j + BLOCK_ROWS * stride, stride * sizeof(real), t->m, COLUMNS_LOG2};
+        } else if (j + ROUNDED_COLUMNS < t->n) {
+            r.ask = panel_ask(&b, j + ROUNDED_COLUMNS);
+        } else if (first + DEPTH < (size_t)t->g->k) {
+            struct side next = columns_of(t, first + DEPTH);
+            r.ask = panel_ask(&next, 0);
+        }
+        pack_panel(&b, j, room->b);
         K(rounded_rows)(&r);
+    }
+}
+
+/* A row's sums. k may be 0. */
+static void store_sums(const struct gemm *g, const real *sums, size_t n, real *to) {
+    const vec zeros = {0};
+    for (size_t column = 0; column < n; column += LANES) {
+        size_t some = body_least(LANES, n - column);
+        vec sum = zeros, old = zeros;
+        if (g->k > 0) {
+            vec_load_reals_n(&sum, sums + column, some);
+        }
+        if (g->add) {
+            vec_load_reals_n(&old, to + column, some);
+        }
+        sum += old;
+        vec_store_reals_n(to + column, &sum, some);
     }
 }
 
@@ -102,20 +196,18 @@ static void tile_piece(void *arg, int piece, int thread) {
     const struct job *job = arg;
     const struct gemm *g = job->g;
     struct room *room = job->rooms + thread;
-    struct tile t = tile_of(g, &job->grid, piece);
-    size_t i = (size_t)t.i, j = (size_t)t.j, m = (size_t)t.m, n = (size_t)t.n;
-    real *c = (real *)g->c + i * g->ldc + j;
-    for (size_t first = 0; first < (size_t)g->k; first += DEPTH) {
-        size_t depth = body_least(DEPTH, (size_t)g->k - first);
-        pack_a(g, i, m, first, depth, room->a);
-        pack_b(g, j, n, first, depth, room->b);
-        multiply_tile(room, m, n, depth, first > 0);
+    struct tile at = tile_of(g, &job->grid, piece);
+    struct tile_work t = {g, room, (size_t)at.i, (size_t)at.j, (size_t)at.m, (size_t)at.n};
+    real *c = (real *)g->c + t.i * g->ldc + t.j;
+    if (g->k > 0 && g->k <= DEPTH && t.n % ROUNDED_COLUMNS == 0) {
+        multiply_depth(&t, 0, c, g->ldc, g->add);
+        return;
     }
-    for (size_t row = 0; row < m; row++) {
-        for (size_t column = 0; column < n; column++) {
-            real sum = g->k > 0 ? room->sums[row * TILE_N + column] : 0, *to = &c[row * g->ldc + column];
-            *to = g->add ? *to + sum : sum;
-        }
+    for (size_t first = 0; first < (size_t)g->k; first += DEPTH) {
+        multiply_depth(&t, first, room->sums, TILE_N, first > 0);
+    }
+    for (size_t row = 0; row < t.m; row++) {
+        store_sums(g, room->sums + row * TILE_N, t.n, c + row * g->ldc);
     }
 }
 

@@ -13,23 +13,29 @@ enum { ROUNDED_UNIT = 16 };
 #else
 enum { ROUNDED_UNIT = 1 };
 #endif
-enum { ROUNDED_COLUMNS = BLOCK_VECS * LANES };
+/* DEPTH: what is multiplied at a time, so that a panel of it stays in the first-level cache. PITCH: words from row to row. */
+enum { ROUNDED_COLUMNS = BLOCK_VECS * LANES, ROUNDED_DEPTH = 256, ROUNDED_PITCH = ROUNDED_DEPTH / 2 };
 
 /* Pairs that a depth takes, filled up. */
 static inline size_t rounded_pairs(size_t depth) {
     return (depth + 2 * ROUNDED_UNIT - 1) / (2 * ROUNDED_UNIT) * ROUNDED_UNIT;
 }
 
-/* sums (rows x ROUNDED_COLUMNS, rows `stride` reals apart) = [sums +] a (rows of `pairs` words, `pitch` words apart) times a panel. pairs: whole units. */
+/* Memory that will be read next: `count` stretches, `step` bytes apart, each of 2^lines_log2 lines, two or more. A hint; count 0: none. */
+enum { ROUNDED_LINE = 64 };
+struct rounded_ask { const void *from; size_t step, count; int lines_log2; };
+
+/* sums (rows x ROUNDED_COLUMNS, rows `stride` reals apart) = [sums +] a (rows of `pairs` words, PITCH apart) times a panel. pairs: whole units. */
 struct rounded_rows {
-    size_t rows, pairs, pitch, stride;
+    size_t rows, pairs, stride;
     const word_at *a, *panel;
     real *sums;
     int add;
+    struct rounded_ask ask;
 };
 void K(rounded_rows)(const struct rounded_rows *r);
 
-/* rows x depth reals, rows `step` apart -> [row][pitch] words, of which rounded_pairs(depth) are written. */
-void K(rounded_lay)(const real *from, size_t rows, size_t depth, size_t step, word_at *to, size_t pitch);
+/* rows x depth reals, rows `step` apart -> [row][PITCH] words, of which rounded_pairs(depth) are written. */
+void K(rounded_lay)(const real *from, size_t rows, size_t depth, size_t step, word_at *to);
 
 #endif

@@ -7,9 +7,9 @@ _Static_assert(2 * LANES == (int)ROUNDED_COLUMNS && (int)ROUNDED_UNIT == (int)TI
 
 /* tiles: of rows, from `row` on. */
 INLINE void block(const int tiles, const struct rounded_rows *r, size_t row) {
-    const word_at *a = r->a + row * r->pitch;
+    const word_at *a = r->a + row * ROUNDED_PITCH;
     real *sums = r->sums + row * r->stride;
-    ptrdiff_t pitch = (ptrdiff_t)(r->pitch * sizeof *a), stride = (ptrdiff_t)(r->stride * sizeof *sums), line = ROUNDED_COLUMNS * (ptrdiff_t)sizeof *r->panel;
+    ptrdiff_t pitch = (ptrdiff_t)(ROUNDED_PITCH * sizeof *a), stride = (ptrdiff_t)(r->stride * sizeof *sums), line = ROUNDED_COLUMNS * (ptrdiff_t)sizeof *r->panel;
     struct tiles_depth d = {.a = a, .b = r->panel, .a_second = TILE_ROWS * pitch, .a_stride = pitch, .b_stride = line, .a_step = TILE_BYTES, .b_step = TILE_ROWS * line,
         .count = (int)(r->pairs / ROUNDED_UNIT)};
     tiles_load(tiles, 2, r->add ? sums : NULL, stride);

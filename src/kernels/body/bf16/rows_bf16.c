@@ -1,8 +1,17 @@
 /* Products of rounded reals (rounded.h) by AVX512-BF16: a block of sums stays in registers; of each pair of depth a row's word is broadcast. */
 #include "kernels/body/bf16/rounded.h"
 
-INLINE void block(const size_t R, const struct rounded_rows *r, size_t row) {
-    const word_at *a = r->a + row * r->pitch, *b = r->panel;
+/* Two lines of what comes next. */
+INLINE void ask_lines(const struct rounded_ask *ask, size_t line) {
+    const char *at = (const char *)ask->from + (line >> ask->lines_log2) * ask->step + (line & (((size_t)1 << ask->lines_log2) - 1)) * ROUNDED_LINE;
+    __builtin_prefetch(at, 0, 2);
+    __builtin_prefetch(at + ROUNDED_LINE, 0, 2);
+}
+
+/* asked: lines that the blocks before have asked for. */
+INLINE void block(const size_t R, const struct rounded_rows *r, size_t row, size_t asked) {
+    int asks = asked < r->ask.count << r->ask.lines_log2;
+    const word_at *a = r->a + row * ROUNDED_PITCH, *b = r->panel;
     real *to = r->sums + row * r->stride;
     vec sum[BLOCK_ROWS * BLOCK_VECS] = {{0}};
     if (r->add) {
@@ -13,13 +22,16 @@ INLINE void block(const size_t R, const struct rounded_rows *r, size_t row) {
     }
     for (size_t k = 0; k < r->pairs; k++, b += ROUNDED_COLUMNS) {
         vec_word at[BLOCK_VECS];
+        if (asks) {
+            ask_lines(&r->ask, asked + 2 * k);
+        }
         UNROLL
         for (size_t j = 0; j < BLOCK_VECS; j++) {
             load_words(&at[j], b + j * LANES);
         }
         UNROLL
         for (size_t i = 0; i < R * BLOCK_VECS; i++) {
-            dot(&sum[i], a[i / BLOCK_VECS * r->pitch + k], &at[i % BLOCK_VECS]);
+            dot(&sum[i], a[i / BLOCK_VECS * ROUNDED_PITCH + k], &at[i % BLOCK_VECS]);
         }
     }
     UNROLL
@@ -29,8 +41,8 @@ INLINE void block(const size_t R, const struct rounded_rows *r, size_t row) {
 }
 
 /* A copy for each height, since sums must be registers. */
-typedef void block_work(const struct rounded_rows *r, size_t row);
-#define BLOCK(n) static void block_##n(const struct rounded_rows *r, size_t row) { block(n, r, row); }
+typedef void block_work(const struct rounded_rows *r, size_t row, size_t asked);
+#define BLOCK(n) static void block_##n(const struct rounded_rows *r, size_t row, size_t asked) { block(n, r, row, asked); }
 #define NAME(n) block_##n,
 BLOCK_UPTO(BLOCK)
 static block_work *const blocks[BLOCK_ROWS] = {BLOCK_UPTO(NAME)};
@@ -39,6 +51,6 @@ void K(rounded_rows)(const struct rounded_rows *r) {
     int count = (int)((r->rows + BLOCK_ROWS - 1) / BLOCK_ROWS);
     for (int i = 0; i < count; i++) {
         size_t row = body_begin(r->rows, i, count);
-        blocks[body_begin(r->rows, i + 1, count) - row - 1](r, row);
+        blocks[body_begin(r->rows, i + 1, count) - row - 1](r, row, (size_t)i * 2 * r->pairs);
     }
 }
