@@ -198,7 +198,7 @@ static void check_product(struct bench *b, int m, int n, int k, int flags) {
 }
 
 static void check_gemm(struct bench *b) {
-    static const int sizes[][3] = {{1, 1, 1}, {5, 7, 3}, {33, 10, 84}, {1, 130, 400}, {257, 129, 300}, {64, 2, 0}, {3, 301, 700}, {2, 7, 33}, {4, 33, 71}, {131, 45, 600}};
+    static const int sizes[][3] = {{1, 1, 1}, {5, 7, 3}, {33, 10, 84}, {1, 130, 400}, {257, 129, 300}, {64, 2, 0}, {3, 301, 700}, {2, 7, 33}, {4, 33, 71}, {131, 45, 600}, {70, 96, 41}, {40, 64, 300}};
     for (int i = 0; i < 8 * (int)(sizeof sizes / sizeof *sizes); i += CASE_STEP) {
         check_product(b, sizes[i / 8][0], sizes[i / 8][1], sizes[i / 8][2], i % 8);
     }

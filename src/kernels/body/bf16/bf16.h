@@ -40,6 +40,23 @@ static inline int bf16_panel(int channels, int i) {
     return conv_part(bf16_vectors(channels), bf16_panels(channels), i) * LANES;
 }
 
+/* ---- thin inputs ---- */
+
+/* Channels too few to fill a depth: a row of taps counts as channels, (tap, channel). x is laid out so once for each column of the output; forward and
+ * the gradient of the weights then walk a convolution whose kernel is one column wide. The gradient of x is that of the layer itself. */
+enum { BF16_THIN = 16, BF16_FLAT = 256 };       /* most channels of a layer, most of a row of taps */
+static inline int bf16_is_flat(const struct conv *c) {
+    return c->groups == 1 && c->c < BF16_THIN && c->size_w > 1 && c->size_w * c->c <= BF16_FLAT;
+}
+
+static inline struct conv bf16_walked(const struct conv *c) {
+    struct conv walked = *c;
+    if (bf16_is_flat(c)) {
+        walked.c = c->size_w * c->c, walked.w = c->ow, walked.size_w = walked.stride_w = walked.dilation_w = 1, walked.pad_left = 0;
+    }
+    return walked;
+}
+
 /* ---- how x (backward dy) is laid out to be read ---- */
 
 /* Columns of all rows: those that lie `step` apart, as neighbouring outputs read them, are neighbours; `left` columns of zeros before the map's first and as
@@ -55,8 +72,9 @@ static inline int bf16_column(const struct bf16_map *m, int at) {
 /* Rows of x that rows begin..end of the output read. */
 struct range OWN(bf16_rows_read)(const struct axis *h, int begin, int end);
 
-/* Some samples and rows of a tensor channels last, and `channels` of its channels: from + n * sample + (row * columns + column) * pitch. */
-struct bf16_part { const elem *from; ptrdiff_t sample; int samples, row, row_end, columns, pitch, channels; };
+/* Some samples and rows of a tensor channels last, and `channels` of its channels: from + n * sample + (row * columns + column) * pitch. flat: NULL,
+ * or the layer whose rows of taps are the channels, of which those from `first` on are meant, and whose output's columns the columns. */
+struct bf16_part { const elem *from; ptrdiff_t sample; int samples, row, row_end, columns, pitch, channels; const struct conv *flat; int first; };
 
 /* Its first row -> [column][sample][depth]. */
 void OWN(bf16_lay_row)(const struct bf16_map *m, const struct bf16_part *part, int depth, elem *to);
@@ -109,9 +127,10 @@ static inline int bf16_dy_row(int columns, int samples) {
 
 /* ---- parts of the way ---- */
 
-/* Packed weights of one direction, elems: [group][panel of out channels][tap][in channels, a unit's multiple][width], pairs of in channels interleaved;
+/* Packed weights, elems: those that forward walks; in training also those of the gradient of x, for which those of the layer itself are packed first where
+ * it is flat. Each [group][panel of out channels][tap][in channels, a unit's multiple][width], pairs of in channels interleaved;
  * backward the taps are reversed, so that those that meet neighbours in dy are neighbours. */
-size_t OWN(bf16_packed_elems)(const struct conv *c, int back);
+size_t OWN(bf16_back_at)(const struct conv *c);       /* where the gradient of x finds its own */
 size_t OWN(bf16_packed_bytes)(const struct conv *c, int training);
 void OWN(bf16_pack)(const struct conv *c, const void *weight, const void *scale, int training, void *packed, struct threads *threads);
 

@@ -6,10 +6,12 @@
  * depth, the packed weights stay in the first-level cache while strips of places pass over them. Where there are few chunks, the copies are made first and
  * the panels shared out. */
 #include "kernels/body/bf16/bf16.h"
+#include "kernels/body/functions.h"
 
 struct pass {
-    const struct conv *conv;
+    const struct conv *flat;             /* the layer, where a row of its taps counts as channels, or NULL */
     struct bf16_map map;
+    int in_w;                            /* columns of the input as it is walked */
     int groups, in_c, out_c, depth;      /* channels of one group; in_c filled up to units */
     int batch, samples, rows;            /* of a chunk; rows are all where samples fill strips */
     int chunks, panels, panel_parts, shared;
@@ -70,14 +72,16 @@ static int rows_of(const struct pass *p) {
 }
 
 static struct pass pass_make(const struct conv *c, int batch, int back) {
-    struct pass p = {.conv = c, .map = OWN(bf16_map)(c, back, 1), .groups = c->groups, .batch = batch};
-    p.in_c = (back ? c->k : c->c) / c->groups;
-    p.out_c = (back ? c->c : c->k) / c->groups;
+    struct conv walked = back ? *c : bf16_walked(c);
+    struct pass p = {.flat = !back && bf16_is_flat(c) ? c : NULL, .map = OWN(bf16_map)(&walked, back, 1), .groups = c->groups, .batch = batch};
+    p.in_c = (back ? walked.k : walked.c) / c->groups;
+    p.in_w = back ? walked.ow : walked.w;
+    p.out_c = (back ? walked.c : walked.k) / c->groups;
     p.depth = bf16_up(p.in_c, BF16_UNIT);
     p.panels = bf16_panels(p.out_c);
     p.samples = samples_of(&p);
     if (p.samples % BF16_M == 0) {
-        p.map = OWN(bf16_map)(c, back, 0);
+        p.map = OWN(bf16_map)(&walked, back, 0);
     }
     p.rows = rows_of(&p);
     p.chunks = conv_parts(batch, p.samples) * conv_parts(p.map.h.out, p.rows);
@@ -158,9 +162,10 @@ static ptrdiff_t row_elems(const struct part *part) {
 /* Row `row` of those that are read, if there is such a one. */
 static void copy_row(const struct part *part, int row) {
     const struct pass *p = part->p;
-    int columns = p->map.w.back ? p->conv->ow : p->conv->w, pitch = p->groups * p->in_c;
-    ptrdiff_t sample = (ptrdiff_t)p->map.h.in * columns * pitch;
-    struct bf16_part from = {p->in + part->sample * sample + part->group * p->in_c, sample, part->samples, part->read.begin + row, 0, columns, pitch, p->in_c};
+    int pitch = p->flat != NULL ? p->flat->c : p->groups * p->in_c;
+    ptrdiff_t sample = (ptrdiff_t)p->map.h.in * (p->flat != NULL ? p->flat->w : p->in_w) * pitch;
+    struct bf16_part from = {p->in + part->sample * sample + part->group * p->in_c, sample, part->samples, part->read.begin + row, 0, p->in_w, pitch, p->in_c,
+        p->flat, 0};
     if (from.row < part->read.end) {
         OWN(bf16_lay_row)(&p->map, &from, p->depth, part->x + row * row_elems(part));
     }
@@ -310,7 +315,7 @@ static void forward(const struct conv_call *call) {
 
 static void backward_data(const struct conv_call *call) {
     struct pass p = pass_make(call->conv, call->batch, 1);
-    p.in = call->dy, p.out = call->dx, p.weight = (const elem *)call->packed + OWN(bf16_packed_elems)(call->conv, 0), p.add = call->add_dx;
+    p.in = call->dy, p.out = call->dx, p.weight = (const elem *)call->packed + OWN(bf16_back_at)(call->conv), p.add = call->add_dx;
     pass_run(&p, call->threads, call->scratch);
 }
 
@@ -334,9 +339,11 @@ static size_t scratch_bytes(const struct conv *c, int batch, int training, int t
 
 /* Thin layers do better elsewhere. With 16 channels on both sides a vector of columns is full, and half a tile's depth. */
 static int supports(const struct conv *c, int batch, int training) {
-    enum { LEAST = 16 };
-    (void)batch, (void)training;
-    return c->c / c->groups >= LEAST && c->k / c->groups >= LEAST;
+    enum { LEAST = 16, LEAST_FLAT = 8 };
+    if (bf16_is_flat(c)) {
+        return c->size_w * c->c >= LEAST_FLAT && c->k >= LEAST && !K(conv_lanes).supports(c, batch, training);
+    }
+    return c->c / c->groups >= BF16_THIN && c->k / c->groups >= LEAST;
 }
 
 const struct conv_kernel OWN(conv) = {

@@ -36,8 +36,31 @@ static int column_of(const struct bf16_map *m, const struct bf16_part *part, int
     return at >= 0 && at < part->columns ? at : -1;
 }
 
-static const elem *pixel(const struct bf16_part *part, int n, int row, int column) {
-    return part->from + n * part->sample + ((ptrdiff_t)row * part->columns + column) * part->pitch;
+/* The row of taps that an output's column reads: where it lies, or put together in `room`, zeros outside. */
+static const elem *taps_at(const struct conv *c, const elem *line, int column, elem *room) {
+    int first = column * c->stride_w - c->pad_left;
+    size_t bytes = (size_t)c->c * sizeof *line;
+    if (c->dilation_w == 1 && first >= 0 && first + c->size_w <= c->w) {
+        return line + (ptrdiff_t)first * c->c;
+    }
+    for (int i = 0; i < c->size_w; i++) {
+        int at = first + i * c->dilation_w;
+        if (at >= 0 && at < c->w) {
+            memcpy(room + (ptrdiff_t)i * c->c, line + (ptrdiff_t)at * c->c, bytes);
+        } else {
+            memset(room + (ptrdiff_t)i * c->c, 0, bytes);
+        }
+    }
+    return room;
+}
+
+/* room: BF16_FLAT elems, in case. */
+static const elem *pixel(const struct bf16_part *part, int n, int row, int column, elem *room) {
+    const elem *from = part->from + n * part->sample;
+    if (part->flat != NULL) {
+        return taps_at(part->flat, from + (ptrdiff_t)row * part->flat->w * part->pitch, column, room) + part->first;
+    }
+    return from + ((ptrdiff_t)row * part->columns + column) * part->pitch;
 }
 
 void OWN(bf16_lay_row)(const struct bf16_map *m, const struct bf16_part *part, int depth, elem *to) {
@@ -50,7 +73,8 @@ void OWN(bf16_lay_row)(const struct bf16_map *m, const struct bf16_part *part, i
             continue;
         }
         for (int n = 0; n < part->samples; n++, to += depth) {
-            memcpy(to, pixel(part, n, part->row, column), bytes);
+            elem room[BF16_FLAT];
+            memcpy(to, pixel(part, n, part->row, column, room), bytes);
             memset(to + part->channels, 0, rest);
         }
     }
@@ -84,7 +108,9 @@ void OWN(bf16_lay_pairs)(const struct bf16_map *m, const struct bf16_part *part,
                 if (column < 0) {
                     memset(to, 0, (size_t)width * sizeof *to);
                 } else {
-                    pairs(pixel(part, n, row, column), n + 1 < part->samples ? pixel(part, n + 1, row, column) : NULL, part->channels, width, to);
+                    elem room[2][BF16_FLAT];
+                    const elem *second = n + 1 < part->samples ? pixel(part, n + 1, row, column, room[1]) : NULL;
+                    pairs(pixel(part, n, row, column, room[0]), second, part->channels, width, to);
                 }
             }
         }

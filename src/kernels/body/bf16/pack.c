@@ -8,13 +8,24 @@ static int depth_of(const struct conv *c, int back) {
     return bf16_up((back ? c->k : c->c) / c->groups, BF16_UNIT);
 }
 
-size_t OWN(bf16_packed_elems)(const struct conv *c, int back) {
+static size_t packed_elems(const struct conv *c, int back) {
     size_t columns = (size_t)bf16_vectors((back ? c->c : c->k) / c->groups) * LANES;
     return (size_t)c->groups * columns * (size_t)depth_of(c, back) * (size_t)c->size_h * (size_t)c->size_w;
 }
 
+/* Elems before the layer's own weights: those that it walks, where they are others. */
+static size_t walked_elems(const struct conv *c) {
+    struct conv walked = bf16_walked(c);
+    return bf16_is_flat(c) ? packed_elems(&walked, 0) : 0;
+}
+
+size_t OWN(bf16_back_at)(const struct conv *c) {
+    return walked_elems(c) + packed_elems(c, 0);
+}
+
 size_t OWN(bf16_packed_bytes)(const struct conv *c, int training) {
-    return (OWN(bf16_packed_elems)(c, 0) + (training ? OWN(bf16_packed_elems)(c, 1) : 0)) * sizeof(elem);
+    size_t own = training || !bf16_is_flat(c) ? packed_elems(c, 0) : 0, back = training ? packed_elems(c, 1) : 0;
+    return (walked_elems(c) + own + back) * sizeof(elem);
 }
 
 static struct pack pack_make(const struct conv *c, int back) {
@@ -143,14 +154,35 @@ static void pack_back(void *job, size_t begin, size_t end) {
     }
 }
 
+/* A flat layer's weights (K, C, rows, taps of a row), which are few: one by one. */
+static void pack_flat(const struct conv *c, const real *weight, const real *scale, elem *to) {
+    struct conv walked = bf16_walked(c);
+    struct pack j = pack_make(&walked, 0);
+    memset(to, 0, packed_elems(&walked, 0) * sizeof *to);
+    for (int k = 0; k < c->k; k++) {
+        struct columns columns = columns_of(&j, (size_t)k / LANES);
+        for (int i = 0; i < c->c * c->size_h * c->size_w; i++, weight++) {
+            int tap = i % c->size_w, row = i / c->size_w % c->size_h, channel = tap * c->c + i / c->size_w / c->size_h;
+            elem *pair = (elem *)(void *)(words_at(&j, to, &columns, row, channel / 2) + k % LANES);
+            STORE(pair, channel % 2, *weight * (scale == NULL ? 1 : scale[k]));
+        }
+    }
+}
+
 void OWN(bf16_pack)(const struct conv *c, const void *weight, const void *scale, int training, void *packed, struct threads *threads) {
-    struct pack job = pack_make(c, 0);
-    size_t groups = (size_t)c->groups, elems = OWN(bf16_packed_elems)(c, 0);
-    job.weight = weight, job.scale = scale, job.to = packed;
-    body_split(threads, groups * (size_t)bf16_vectors(job.out_c), elems, pack_forth, &job);
+    size_t groups = (size_t)c->groups;
+    elem *own = (elem *)packed + walked_elems(c);
+    if (bf16_is_flat(c)) {
+        pack_flat(c, weight, scale, packed);
+    }
+    if (training || !bf16_is_flat(c)) {
+        struct pack job = pack_make(c, 0);
+        job.weight = weight, job.scale = scale, job.to = own;
+        body_split(threads, groups * (size_t)bf16_vectors(job.out_c), packed_elems(c, 0), pack_forth, &job);
+    }
     if (training) {
-        job = pack_make(c, 1);
-        job.forth = packed, job.to = (elem *)packed + elems;
-        body_split(threads, groups * (size_t)conv_parts(bf16_vectors(job.out_c), 2), OWN(bf16_packed_elems)(c, 1), pack_back, &job);
+        struct pack job = pack_make(c, 1);
+        job.forth = own, job.to = (elem *)packed + OWN(bf16_back_at)(c);
+        body_split(threads, groups * (size_t)conv_parts(bf16_vectors(job.out_c), 2), packed_elems(c, 1), pack_back, &job);
     }
 }

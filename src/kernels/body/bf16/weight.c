@@ -5,7 +5,8 @@
 
 struct grad {
     const struct conv_call *call;
-    const struct conv *conv;
+    const struct conv *layer;
+    struct conv conv;                        /* as it is walked */
     struct bf16_map map;
     int c, k, k_room, panels, taps;          /* of one group; k_room: k filled up to Ms */
     int batch, samples, rows, chunks, parts;
@@ -19,7 +20,7 @@ struct grad {
 /* Places of dy taken at a time: a panel of x over them fills half of the first-level cache. */
 static void cut_places(struct grad *g) {
     enum { PLACES = 512, LEAST_ROWS = 2 };
-    const struct conv *c = g->conv;
+    const struct conv *c = &g->conv;
     g->samples = 2;
     while (g->samples < g->batch && (g->samples * c->oh * c->ow < PLACES || (bf16_up(g->samples * c->ow, BF16_UNIT) - g->samples * c->ow) * 20 > g->samples * c->ow)
         && g->samples * c->ow < PLACES) {
@@ -35,11 +36,14 @@ static void cut_pieces(struct grad *g) {
     int side = conv_side(g->taps, SUMS);
     g->k_parts = conv_parts(g->k, side);
     g->panel_parts = conv_least(g->panels, conv_parts(g->c, conv_most(BF16_N * LANES, side)));
-    g->parts = conv_batch_parts(g->chunks, g->k_parts * g->panel_parts * g->conv->groups, g->partial_each);
+    g->parts = conv_batch_parts(g->chunks, g->k_parts * g->panel_parts * g->conv.groups, g->partial_each);
 }
 
-static struct grad grad_make(const struct conv *c, int batch) {
-    struct grad g = {.conv = c, .map = OWN(bf16_map)(c, 0, 1), .batch = batch, .c = c->c / c->groups, .k = c->k / c->groups};
+static struct grad grad_make(const struct conv *layer, int batch) {
+    struct grad g = {.layer = layer, .conv = bf16_walked(layer), .batch = batch};
+    const struct conv *c = &g.conv;
+    g.map = OWN(bf16_map)(c, 0, 1);
+    g.c = c->c / c->groups, g.k = c->k / c->groups;
     g.k_room = bf16_up(g.k, BF16_M);
     g.panels = bf16_panels(g.c);
     g.taps = c->size_h * c->size_w;
@@ -58,12 +62,12 @@ static size_t partial_bytes(const struct grad *g) {
 
 static size_t x_bytes(const struct grad *g) {
     size_t columns = (size_t)conv_parts(g->panels, g->panel_parts) * BF16_N * LANES;
-    return conv_align(columns * ((size_t)conv_rows_read(g->conv, g->rows) * (size_t)g->map.columns * (size_t)g->samples + BF16_UNIT) * sizeof(elem));
+    return conv_align(columns * ((size_t)conv_rows_read(&g->conv, g->rows) * (size_t)g->map.columns * (size_t)g->samples + BF16_UNIT) * sizeof(elem));
 }
 
 static size_t dy_bytes(const struct grad *g) {
     size_t rows = (size_t)bf16_up(conv_parts(g->k_room / BF16_M, g->k_parts) * BF16_M, BF16_R);
-    return conv_align(rows * (size_t)g->rows * (size_t)bf16_dy_row(g->conv->ow, g->samples) * sizeof(elem));
+    return conv_align(rows * (size_t)g->rows * (size_t)bf16_dy_row(g->conv.ow, g->samples) * sizeof(elem));
 }
 
 static size_t scratch_each(const struct grad *g) {
@@ -91,13 +95,14 @@ static ptrdiff_t x_places(const struct part *part) {
 
 static void lay_out_x(const struct part *part) {
     const struct grad *g = part->g;
-    const struct conv *c = g->conv;
-    ptrdiff_t sample = (ptrdiff_t)c->h * c->w * c->c;
+    const struct conv *c = &g->conv, *layer = g->layer, *flat = bf16_is_flat(layer) ? layer : NULL;
+    ptrdiff_t sample = (ptrdiff_t)layer->h * layer->w * layer->c;
+    const elem *x = (const elem *)g->call->x + part->sample * sample + part->group * g->c;
     elem *to = part->x;
     for (int panel = part->panel; panel < part->panel_end; panel++) {
         int first = bf16_panel(g->c, panel), width = bf16_panel(g->c, panel + 1) - first;
-        struct bf16_part from = {(const elem *)g->call->x + part->sample * sample + part->group * g->c + first, sample, part->samples, part->read.begin,
-            part->read.end, c->w, c->c, conv_least(width, g->c - first)};
+        struct bf16_part from = {x + (flat != NULL ? 0 : first), sample, part->samples, part->read.begin, part->read.end, c->w, layer->c,
+            conv_least(width, g->c - first), flat, first};
         OWN(bf16_lay_pairs)(&g->map, &from, width, to);
         to += x_places(part) * width;
         memset(to, 0, (size_t)BF16_UNIT * (size_t)width * sizeof *to);
@@ -107,16 +112,16 @@ static void lay_out_x(const struct part *part) {
 
 static struct bf16_part dy_of(const struct part *part) {
     const struct grad *g = part->g;
-    const struct conv *c = g->conv;
+    const struct conv *c = &g->conv;
     ptrdiff_t sample = (ptrdiff_t)c->oh * c->ow * c->k;
     return (struct bf16_part){(const elem *)g->call->dy + part->sample * sample + part->group * g->k + part->k, sample, part->samples, part->row, part->row_end,
-        c->ow, c->k, channels_of(part)};
+        c->ow, c->k, channels_of(part), NULL, 0};
 }
 
 /* Where tap (i, j) reaches x: a stretch a row. Returns how many. */
 static int list_stretches(const struct part *part, int i, int j) {
     const struct grad *g = part->g;
-    const struct conv *c = g->conv;
+    const struct conv *c = &g->conv;
     struct range rows = conv_range(&g->map.h, i);
     int count = 0, samples = bf16_up(part->samples, 2), each = bf16_dy_row(c->ow, part->samples);
     for (int row = conv_most(rows.begin, part->row); row < conv_least(rows.end, part->row_end); row++) {
@@ -129,7 +134,7 @@ static int list_stretches(const struct part *part, int i, int j) {
 static void chunk_bias(const struct part *part, int add) {
     const struct grad *g = part->g;
     struct bf16_part dy = dy_of(part);
-    real *bias = part->partial + (size_t)g->conv->groups * g->group_each + part->group * g->k + part->k;
+    real *bias = part->partial + (size_t)g->conv.groups * g->group_each + part->group * g->k + part->k;
     for (int k = 0; !add && k < dy.channels; k++) {
         bias[k] = 0;
     }
@@ -145,7 +150,7 @@ static void chunk_bias(const struct part *part, int add) {
 
 static void chunk_run(struct part *part, int chunk, int add) {
     const struct grad *g = part->g;
-    const struct conv *c = g->conv;
+    const struct conv *c = &g->conv;
     int of_rows = conv_parts(c->oh, g->rows);
     part->sample = chunk / of_rows * g->samples, part->samples = conv_least(g->samples, g->batch - part->sample);
     part->row = chunk % of_rows * g->rows, part->row_end = conv_least(c->oh, part->row + g->rows);
@@ -174,8 +179,8 @@ static void piece_run(void *arg, int piece, int thread) {
     const struct grad *g = arg;
     char *scratch = g->scratch + (size_t)thread * g->scratch_each;
     int of_panels = piece % g->panel_parts, of_k = piece / g->panel_parts % g->k_parts, rest = piece / g->panel_parts / g->k_parts;
-    int of_batch = rest / g->conv->groups, tiles = g->k_room / BF16_M;
-    struct part part = {.g = g, .group = rest % g->conv->groups, .partial = g->partial + (size_t)of_batch * g->partial_each, .x = (elem *)(void *)scratch};
+    int of_batch = rest / g->conv.groups, tiles = g->k_room / BF16_M;
+    struct part part = {.g = g, .group = rest % g->conv.groups, .partial = g->partial + (size_t)of_batch * g->partial_each, .x = (elem *)(void *)scratch};
     part.dy = (elem *)(void *)(scratch + x_bytes(g));
     part.stretches = (struct bf16_stretch *)(void *)(scratch + x_bytes(g) + dy_bytes(g));
     part.k = conv_part(tiles, g->k_parts, of_k) * BF16_M, part.k_end = conv_part(tiles, g->k_parts, of_k + 1) * BF16_M;
@@ -199,6 +204,12 @@ static void parts_sum(const struct grad *g, size_t at, int n, real *sums) {
     }
 }
 
+/* Where a filter's weight of a channel and tap of those that are walked lies in the layer's. */
+static int weight_at(const struct grad *g, int channel, int tap) {
+    const struct conv *c = g->layer;
+    return bf16_is_flat(c) ? (channel % c->c * c->size_h + tap) * c->size_w + channel / c->c : channel * g->taps + tap;
+}
+
 /* units: output channels of all groups. */
 static void add_parts(void *job, size_t begin, size_t end) {
     const struct grad *g = job;
@@ -211,12 +222,12 @@ static void add_parts(void *job, size_t begin, size_t end) {
             for (int t = 0; t < g->taps; t++) {
                 parts_sum(g, group * g->group_each + (size_t)(first * g->taps + t * width) * (size_t)g->k_room + k * (size_t)width, n, sums);
                 for (int i = 0; i < n; i++) {
-                    dweight[(first + i) * g->taps + t] += sums[i];
+                    dweight[weight_at(g, first + i, t)] += sums[i];
                 }
             }
         }
         if (dbias != NULL) {
-            parts_sum(g, g->group_each * (size_t)g->conv->groups + unit, 1, sums);
+            parts_sum(g, g->group_each * (size_t)g->conv.groups + unit, 1, sums);
             dbias[unit] += sums[0];
         }
     }
@@ -228,8 +239,8 @@ void OWN(bf16_backward_weight)(const struct conv_call *call) {
     g.partial = call->scratch;
     g.scratch = (char *)call->scratch + partial_bytes(&g);
     g.scratch_each = scratch_each(&g);
-    threads_run(call->threads, g.parts * g.conv->groups * g.k_parts * g.panel_parts, piece_run, &g);
-    body_split(call->threads, (size_t)g.conv->k, g.partial_each * (size_t)g.parts, add_parts, &g);
+    threads_run(call->threads, g.parts * g.conv.groups * g.k_parts * g.panel_parts, piece_run, &g);
+    body_split(call->threads, (size_t)g.conv.k, g.partial_each * (size_t)g.parts, add_parts, &g);
 }
 
 /* The most that any batch up to this one needs. */
