@@ -97,17 +97,33 @@ void OWN(bf16_gradient)(const struct bf16_sums *s) {
     }
 }
 
+typedef elem tile_channels __attribute__((vector_size(BF16_M * sizeof(elem)), aligned(2), may_alias));
+typedef elem tile_pairs __attribute__((vector_size(2 * BF16_M * sizeof(elem)), aligned(2), may_alias));
+
+/* The first `count` of M channels at a and b (NULL: zeros), as pairs. */
+INLINE void lay_pairs(const elem *a, const elem *b, int count, elem *to) {
+    tile_channels first = {0}, second = {0};
+    if (count == BF16_M) {
+        first = *(const tile_channels *)(const void *)a;
+        second = b != NULL ? *(const tile_channels *)(const void *)b : second;
+    } else {
+        for (int i = 0; i < count; i++) {
+            first[i] = a[i];
+            second[i] = b != NULL ? b[i] : 0;
+        }
+    }
+    *(tile_pairs *)(void *)to = __builtin_shufflevector(first, second, 0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15);
+}
+
 /* Pairs of samples of M channels, zeros where there are no more: [tile][row][column, pair of samples][M][2]. */
 void OWN(bf16_lay_dy)(const struct bf16_part *part, elem *to) {
-    for (int first = 0; first < part->channels; first += BF16_M) {
-        int count = conv_least(BF16_M, part->channels - first);
-        for (int place = part->row * part->columns; place < part->row_end * part->columns; place++) {
-            for (int n = 0; n < part->samples; n += 2, to += 2 * BF16_M) {
-                const elem *a = part->from + n * part->sample + (ptrdiff_t)place * part->pitch + first, *b = a + part->sample;
-                for (int i = 0; i < BF16_M; i++) {
-                    to[2 * i] = i < count ? a[i] : 0;
-                    to[2 * i + 1] = i < count && n + 1 < part->samples ? b[i] : 0;
-                }
+    ptrdiff_t begin = (ptrdiff_t)part->row * part->columns, end = (ptrdiff_t)part->row_end * part->columns;
+    ptrdiff_t pairs = conv_parts(part->samples, 2), tile = (end - begin) * pairs * 2 * BF16_M;
+    for (ptrdiff_t place = begin; place < end; place++) {
+        for (int n = 0; n < part->samples; n += 2, to += 2 * BF16_M) {
+            const elem *a = part->from + n * part->sample + place * part->pitch, *b = n + 1 < part->samples ? a + part->sample : NULL;
+            for (int first = 0; first < part->channels; first += BF16_M) {
+                lay_pairs(a + first, b == NULL ? NULL : b + first, conv_least(BF16_M, part->channels - first), to + first / BF16_M * tile);
             }
         }
     }

@@ -32,7 +32,7 @@ static void cut_places(struct grad *g) {
 }
 
 static void cut_pieces(struct grad *g) {
-    enum { SUMS = 48 * 1024 * (BF16_R / 8) };
+    enum { SUMS = 96 * 1024 * (BF16_R / 8) };
     int side = conv_side(g->taps, SUMS);
     g->k_parts = conv_parts(g->k, side);
     g->panel_parts = conv_least(g->panels, conv_parts(g->c, conv_most(BF16_N * LANES, side)));
