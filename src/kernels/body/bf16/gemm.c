@@ -44,11 +44,17 @@ INLINE void pairs_across(const real *from, size_t along, size_t lanes, int secon
     *words = (vec_word)__builtin_shufflevector(elems, elems, IN_TURN);
 }
 
-/* Where LANES pairs of depth of LANES lanes begin; fewer of either at the edges, zeros behind them. */
-struct square { const real *from; size_t along, apart, lanes, depth; };
+/* Lanes of one side of a product, and of their depth what begins at `from`. */
+struct side { const real *from; size_t along, apart, lanes, depth; };
 
-/* words[lane] has its pairs. */
-INLINE void square_along(const struct square *s, size_t lanes, size_t depth, vec_word words[LANES]) {
+/* `lanes` of a matrix's lanes, from `lane`, and `depth` of its depth, from k. turned: lanes lie along memory. */
+static struct side side_of(const void *matrix, size_t ld, int turned, size_t lane, size_t lanes, size_t k, size_t depth) {
+    size_t along = turned ? ld : 1, apart = turned ? 1 : ld;
+    return (struct side){(const real *)matrix + lane * apart + k * along, along, apart, lanes, depth};
+}
+
+/* Of LANES lanes: words[lane] has its pairs. */
+INLINE void square_along(const struct side *s, size_t lanes, size_t depth, vec_word words[LANES]) {
     UNROLL for (size_t i = 0; i < LANES; i++) {
         words[i] = (vec_word){0};
         if (i < lanes) {
@@ -58,7 +64,7 @@ INLINE void square_along(const struct square *s, size_t lanes, size_t depth, vec
 }
 
 /* words[pair] has its lanes. */
-INLINE void square_across(const struct square *s, size_t lanes, size_t depth, vec_word words[LANES]) {
+INLINE void square_across(const struct side *s, size_t lanes, size_t depth, vec_word words[LANES]) {
     UNROLL for (size_t i = 0; i < LANES; i++) {
         words[i] = (vec_word){0};
         if (2 * i < depth) {
@@ -67,18 +73,20 @@ INLINE void square_across(const struct square *s, size_t lanes, size_t depth, ve
     }
 }
 
-/* by_lane: words[lane] has its pairs, else words[pair] its lanes. Whole squares have their own copies, without conditions. */
-static void square(const struct square *s, int by_lane, vec_word words[LANES]) {
-    int lies_by_lane = s->along == 1, whole = s->lanes >= LANES && s->depth >= 2 * LANES;
-    size_t lanes = body_least(LANES, s->lanes), depth = body_least(2 * LANES, s->depth);
+/* LANES pairs of depth from k of LANES lanes from `lane`, zeros behind where there are fewer. by_lane: words[lane] has its pairs, else words[pair] its lanes.
+ * Whole squares have their own copies, without conditions. */
+static void square(const struct side *side, size_t lane, size_t k, int by_lane, vec_word words[LANES]) {
+    struct side s = {side->from + lane * side->apart + k * side->along, side->along, side->apart, side->lanes - lane, side->depth - k};
+    int lies_by_lane = s.along == 1, whole = s.lanes >= LANES && s.depth >= 2 * LANES;
+    size_t lanes = body_least(LANES, s.lanes), depth = body_least(2 * LANES, s.depth);
     if (whole && lies_by_lane) {
-        square_along(s, LANES, 2 * LANES, words);
+        square_along(&s, LANES, 2 * LANES, words);
     } else if (lies_by_lane) {
-        square_along(s, lanes, depth, words);
+        square_along(&s, lanes, depth, words);
     } else if (whole) {
-        square_across(s, LANES, 2 * LANES, words);
+        square_across(&s, LANES, 2 * LANES, words);
     } else {
-        square_across(s, lanes, depth, words);
+        square_across(&s, lanes, depth, words);
     }
     if (lies_by_lane != by_lane) {
         vec turned[LANES];
@@ -88,26 +96,12 @@ static void square(const struct square *s, int by_lane, vec_word words[LANES]) {
     }
 }
 
-/* The side of a product that is packed: its lanes, and of its depth what begins at `from`. */
-struct side { const real *from; size_t along, apart, lanes, depth; };
-
-static void side_square(const struct side *side, size_t lane, size_t k, int by_lane, vec_word words[LANES]) {
-    struct square s = {side->from + lane * side->apart + k * side->along, side->along, side->apart, side->lanes - lane, side->depth - k};
-    square(&s, by_lane, words);
-}
-
-/* `lanes` of a matrix's lanes, from `lane`, and `depth` of its depth, from k. turned: lanes lie along memory. */
-static struct side side_of(const void *matrix, size_t ld, int turned, size_t lane, size_t lanes, size_t k, size_t depth) {
-    size_t along = turned ? ld : 1, apart = turned ? 1 : ld;
-    return (struct side){(const real *)matrix + lane * apart + k * along, along, apart, lanes, depth};
-}
-
 /* Rows of A: [row][PITCH]. */
 static void pack_a(const struct side *a, word_at *to) {
     for (size_t i = 0; i < a->lanes; i += LANES) {
         for (size_t k = 0; k < a->depth; k += 2 * LANES) {
             vec_word words[LANES];
-            side_square(a, i, k, 1, words);
+            square(a, i, k, 1, words);
             for (size_t lane = 0; lane < LANES && i + lane < a->lanes; lane++) {
                 memcpy(to + (i + lane) * PITCH + k / 2, &words[lane], sizeof words[lane]);
             }
@@ -122,7 +116,7 @@ static void pack_panel(const struct side *b, size_t j, word_at *to) {
         for (size_t k = 0; k < b->depth; k += 2 * LANES) {
             size_t pairs = body_least(LANES, rounded_pairs(b->depth) - k / 2);
             vec_word words[LANES];
-            side_square(b, lane, k, 0, words);
+            square(b, lane, k, 0, words);
             for (size_t i = 0; i < pairs; i++) {
                 memcpy(to + (k / 2 + i) * ROUNDED_COLUMNS + (lane - j), &words[i], sizeof words[i]);
             }
@@ -135,7 +129,7 @@ enum { DEPTH_LOG2 = 4, COLUMNS_LOG2 = 1 };     /* lines of a row */
 /* What packing the panel from column j will read. */
 static struct rounded_ask panel_ask(const struct side *b, size_t j) {
     _Static_assert(DEPTH * sizeof(real) == ROUNDED_LINE << DEPTH_LOG2 && ROUNDED_COLUMNS * sizeof(real) == ROUNDED_LINE << COLUMNS_LOG2, "whole lines");
-    const real *from = b->from + j * b->apart;
+    uintptr_t from = (uintptr_t)(b->from + j * b->apart);
     return b->along == 1 ? (struct rounded_ask){from, b->apart * sizeof(real), body_least(ROUNDED_COLUMNS, b->lanes - j), DEPTH_LOG2}
                          : (struct rounded_ask){from, b->along * sizeof(real), b->depth, COLUMNS_LOG2};
 }
@@ -163,7 +157,7 @@ static void multiply_depth(const struct tile_work *t, size_t first, real *sums, 
         struct rounded_rows r = {.rows = t->m, .pairs = rounded_pairs(b.depth), .stride = stride, .a = room->a, .panel = room->b,
             .sums = sums + j, .add = add};
         if (sums != room->sums) {
-            r.ask = (struct rounded_ask){sums + j + BLOCK_ROWS * stride, stride * sizeof(real), t->m, COLUMNS_LOG2};
+            r.ask = (struct rounded_ask){(uintptr_t)(sums + j) + BLOCK_ROWS * stride * sizeof(real), stride * sizeof(real), t->m, COLUMNS_LOG2};
         } else if (j + ROUNDED_COLUMNS < t->n) {
             r.ask = panel_ask(&b, j + ROUNDED_COLUMNS);
         } else if (first + DEPTH < (size_t)t->g->k) {

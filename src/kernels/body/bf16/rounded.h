@@ -21,9 +21,9 @@ static inline size_t rounded_pairs(size_t depth) {
     return (depth + 2 * ROUNDED_UNIT - 1) / (2 * ROUNDED_UNIT) * ROUNDED_UNIT;
 }
 
-/* Memory that will be read next: `count` stretches, `step` bytes apart, each of 2^lines_log2 lines, two or more. A hint; count 0: none. */
+/* Memory that comes next: `count` stretches, `step` bytes apart, each of 2^lines_log2 lines, two or more. A hint, which may go beyond; count 0: none. */
 enum { ROUNDED_LINE = 64 };
-struct rounded_ask { const void *from; size_t step, count; int lines_log2; };
+struct rounded_ask { uintptr_t from; size_t step, count; int lines_log2; };
 
 /* sums (rows x ROUNDED_COLUMNS, rows `stride` reals apart) = [sums +] a (rows of `pairs` words, PITCH apart) times a panel. pairs: whole units. */
 struct rounded_rows {

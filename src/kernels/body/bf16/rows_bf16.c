@@ -3,9 +3,9 @@
 
 /* Two lines of what comes next. */
 INLINE void ask_lines(const struct rounded_ask *ask, size_t line) {
-    const char *at = (const char *)ask->from + (line >> ask->lines_log2) * ask->step + (line & (((size_t)1 << ask->lines_log2) - 1)) * ROUNDED_LINE;
-    __builtin_prefetch(at, 0, 2);
-    __builtin_prefetch(at + ROUNDED_LINE, 0, 2);
+    uintptr_t at = ask->from + (line >> ask->lines_log2) * ask->step + (line & (((size_t)1 << ask->lines_log2) - 1)) * ROUNDED_LINE;
+    __builtin_prefetch((const void *)at, 0, 2);
+    __builtin_prefetch((const void *)(at + ROUNDED_LINE), 0, 2);
 }
 
 /* asked: lines that the blocks before have asked for. */
