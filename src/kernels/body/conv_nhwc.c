@@ -287,6 +287,11 @@ static void backward_weight(const struct conv_call *call) {
     }
 }
 
-const struct conv_kernel K(conv_nhwc) = {
-    "nhwc", LAYOUT_NHWC, supports, K(nhwc_packed_bytes), scratch_bytes, K(nhwc_pack), forward, backward_data, backward_weight,
-};
+/* Channels that eight lanes hold: sixteen would do no more of them at once, and take longer where a processor makes two halves of such a vector. */
+static int supports_thin(const struct conv *c, int batch, int training) {
+    enum { THIN = 8 };
+    return supports(c, batch, training) && c->c / c->groups <= THIN && c->k / c->groups <= THIN;
+}
+
+#define NHWC(takes) {"nhwc", LAYOUT_NHWC, takes, K(nhwc_packed_bytes), scratch_bytes, K(nhwc_pack), forward, backward_data, backward_weight}
+const struct conv_kernel K(conv_nhwc) = NHWC(supports), K(conv_nhwc_thin) = NHWC(supports_thin);

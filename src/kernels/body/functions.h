@@ -69,7 +69,7 @@ int K(gemm_few_supports)(const struct gemm *g);
 void K(gemm_few)(struct threads *t, const struct gemm *g);
 
 /* Ways to convolve. */
-extern const struct conv_kernel K(conv_ref), K(conv_im2col), K(conv_lanes), K(conv_nhwc), K(conv_winograd), K(conv_winograd_large);
+extern const struct conv_kernel K(conv_ref), K(conv_im2col), K(conv_lanes), K(conv_nhwc), K(conv_nhwc_thin), K(conv_winograd), K(conv_winograd_large);
 
 /* table.c; kernels_ref for base alone. */
 extern const struct kernels K(kernels), K(kernels_ref);

@@ -6,8 +6,20 @@ enum { FEW = 4, SUMS = 8 };
 
 struct few { const struct gemm *g; };
 
-/* c[i][j] for M rows of a and N columns from j on: S vectors of partial sums each, which are added up lane by lane at the end. A row alone needs
- * two, so that as many additions are under way as the processor can overlap. */
+/* The sum of a vector's lanes, halves added to halves. */
+INLINE real sum_of_lanes(const vec *v) {
+    real lane[LANES];
+    vec_store_reals(lane, v);
+    UNROLL for (int half = LANES / 2; half > 0; half /= 2) {
+        UNROLL for (int i = 0; i < half; i++) {
+            lane[i] += lane[i + half];
+        }
+    }
+    return lane[0];
+}
+
+/* c[i][j] for M rows of a and N columns from j on: S vectors of partial sums each, which are added up at the end. A row alone needs two, so that as many
+ * additions are under way as the processor can overlap. */
 INLINE void tile(const int M, const int N, const int S, const struct gemm *g, size_t j) {
     const real *a = g->a, *b = (const real *)g->b + j * g->ldb;
     size_t depth = (size_t)g->k, step = (size_t)S * LANES, whole = depth / step * step;
@@ -27,17 +39,25 @@ INLINE void tile(const int M, const int N, const int S, const struct gemm *g, si
             }
         }
     }
-    for (int n = 0; n < N; n++) {
-        for (int i = 0; i < M; i++) {
-            const real *x = a + (size_t)i * g->lda, *y = b + (size_t)n * g->ldb;
-            real *c = (real *)g->c + (size_t)i * g->ldc + j + (size_t)n, total = 0;
-            for (int s = 0; s < S; s++) {
-                total += (real)vec_sum(&sum[(n * M + i) * S + s], LANES);
+    for (size_t p = whole; p < depth; p += LANES) {
+        UNROLL for (int n = 0; n < N; n++) {
+            vec column;
+            vec_load_reals_n(&column, b + (size_t)n * g->ldb + p, body_least(LANES, depth - p));
+            UNROLL for (int i = 0; i < M; i++) {
+                vec row;
+                vec_load_reals_n(&row, a + (size_t)i * g->lda + p, body_least(LANES, depth - p));
+                sum[(n * M + i) * S] += row * column;
             }
-            for (size_t p = whole; p < depth; p++) {
-                total += x[p] * y[p];
+        }
+    }
+    UNROLL for (int n = 0; n < N; n++) {
+        UNROLL for (int i = 0; i < M; i++) {
+            real *c = (real *)g->c + (size_t)i * g->ldc + j + (size_t)n;
+            vec total = sum[(n * M + i) * S];
+            UNROLL for (int s = 1; s < S; s++) {
+                total += sum[(n * M + i) * S + s];
             }
-            *c = g->add ? *c + total : total;
+            *c = sum_of_lanes(&total) + (g->add ? *c : 0);
         }
     }
 }

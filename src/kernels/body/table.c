@@ -6,6 +6,9 @@ static const struct conv_kernel *const ways[] = {
 #if !defined(ELEM_f64)
     &K(conv_lanes),
     &K(conv_winograd),
+#if defined(ISA_avx512)
+    &NARROW(conv_nhwc_thin),
+#endif
     &K(conv_nhwc),
 #endif
 #if defined(ELEM_f32)

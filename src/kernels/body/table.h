@@ -5,6 +5,12 @@
 
 #include "kernels/body/functions.h"
 
+#if defined(ISA_avx512)
+/* AVX2's, of the same elements: every processor with AVX-512 has it. */
+#define NARROW(name) BODY_JOIN(name, avx2, ELEM)
+extern const struct conv_kernel NARROW(conv_nhwc_thin);
+#endif
+
 #define TABLE(name, R, ways, product, most, own) { \
     .isa = BODY_TEXT(name), .dtype = BODY_DTYPE, .lanes = LANES, .bf16_products = own, .conv = ways, .gemm_scratch = R(gemm_scratch), .gemm = product, \
     .fill = K(fill), .add = K(add), .scale = K(scale), .activate = K(activate), .activate_back = K(activate_back), .bias = K(bias), \

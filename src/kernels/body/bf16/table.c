@@ -8,7 +8,7 @@ static const struct conv_kernel *const ways[] = {
 #if !defined(ISA_amx)
     &K(conv_winograd_large),
 #endif
-    &OWN(conv), &K(conv_lanes), &K(conv_nhwc), &K(conv_ref), NULL,
+    &OWN(conv), &K(conv_lanes), &NARROW(conv_nhwc_thin), &K(conv_nhwc), &K(conv_ref), NULL,
 };
 
 #if defined(ISA_amx)
