@@ -57,7 +57,7 @@ struct conv_call {
     struct threads *threads;
     int batch;
     const void *x, *weight, *packed, *bias;
-    const float *exact;           /* x before it was rounded to elems, NCHW, or NULL: a way may read it instead (lanes, nhwc) */
+    const float *exact;           /* x before it was rounded to elems, NCHW, or NULL: ways with reads_exact read it instead */
     void *y;                      /* forward: out */
     const void *dy;               /* backward: gradient of out */
     void *dx; int add_dx;         /* gradient of x: set, or added to */
@@ -81,6 +81,7 @@ struct conv_kernel {
     void (*forward)(const struct conv_call *call);
     void (*backward_data)(const struct conv_call *call);
     void (*backward_weight)(const struct conv_call *call);
+    int reads_exact;              /* 1: forward and backward_weight read call.exact where it is given */
 };
 
 /* ---- matrix product ---- */

@@ -10,9 +10,17 @@ static int samples(const struct op *op, const struct target *target) {
     return target->batch * op->node->out.t;
 }
 
+/* A whitening layer, which reads the network's input, divides by the roots of small eigenvalues: rounding would be a large part of what is left. (For any
+ * first layer it would take LeNet a third longer: the pictures are turned into lanes anew for each pass.) */
+static int wants_exact(const struct op *op) {
+    return op->node->ops == &layer_convolutional && config_bool(op->node->section, "whitening");
+}
+
 const struct conv_kernel *convolution_choose(const struct op *op, const struct target *target, enum layout layout) {
+    int exact = target->kernels->dtype == DTYPE_BF16 && wants_exact(op);
     for (const struct conv_kernel *const *k = target->kernels->conv; *k; k++) {
-        if ((layout == LAYOUT_COUNT || (*k)->layout == layout) &&
+        int is_last = k[1] == NULL;      /* ref, which takes everything */
+        if ((layout == LAYOUT_COUNT || (*k)->layout == layout) && (!exact || (*k)->reads_exact || is_last) &&
             (*k)->supports(op->node->own, samples(op, target), target->training)) {
             return *k;
         }
@@ -86,10 +94,8 @@ void convolution_pack(const struct op *op, const struct exec *exec) {
     kernel->pack(conv, weight_of(op), scale, training, op->packed, exec->threads);
 }
 
-/* A whitening layer, which reads the network's input, divides by the roots of small eigenvalues: rounding would be a large part of what is left. (For any
- * first layer it would take LeNet a third longer: the pictures are turned into lanes anew for each pass.) */
 static const float *exact_of(const struct op *op) {
-    return op->node->ops == &layer_convolutional && config_bool(op->node->section, "whitening") ? op->input->exact : NULL;
+    return wants_exact(op) ? op->input->exact : NULL;
 }
 
 static struct conv_call call(const struct op *op, const struct exec *exec) {

@@ -345,6 +345,6 @@ static int supports(const struct conv *c, int batch, int training) {
 }
 
 const struct conv_kernel K(conv_int8) = {
-    "int8", LAYOUT_NHWC, supports, packed_bytes, scratch_bytes, pack, forward, NULL, NULL,
+    "int8", LAYOUT_NHWC, supports, packed_bytes, scratch_bytes, pack, forward, NULL, NULL, 0,
 };
 #endif

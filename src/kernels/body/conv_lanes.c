@@ -322,5 +322,5 @@ static int supports(const struct conv *c, int batch, int training) {
 }
 
 const struct conv_kernel K(conv_lanes) = {
-    "lanes", LAYOUT_LANES, supports, packed_bytes, scratch_bytes, pack, forward, backward_data, K(lanes_backward_weight),
+    "lanes", LAYOUT_LANES, supports, packed_bytes, scratch_bytes, pack, forward, backward_data, K(lanes_backward_weight), 1,
 };

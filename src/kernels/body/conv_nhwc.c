@@ -293,5 +293,5 @@ static int supports_thin(const struct conv *c, int batch, int training) {
     return supports(c, batch, training) && c->c / c->groups <= THIN && c->k / c->groups <= THIN;
 }
 
-#define NHWC(takes) {"nhwc", LAYOUT_NHWC, takes, K(nhwc_packed_bytes), scratch_bytes, K(nhwc_pack), forward, backward_data, backward_weight}
+#define NHWC(takes) {"nhwc", LAYOUT_NHWC, takes, K(nhwc_packed_bytes), scratch_bytes, K(nhwc_pack), forward, backward_data, backward_weight, 1}
 const struct conv_kernel K(conv_nhwc) = NHWC(supports), K(conv_nhwc_thin) = NHWC(supports_thin);

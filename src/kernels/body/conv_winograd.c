@@ -345,5 +345,5 @@ static int supports_large(const struct conv *c, int batch, int training) {
     return training ? worth(c, batch, 1, 16, 2.7) : worth(c, batch, 0, 64, 3);
 }
 
-#define WINOGRAD(takes) {"winograd", LAYOUT_NHWC, takes, packed_bytes, scratch_bytes, pack, forward, backward_data, K(wino_backward_weight)}
+#define WINOGRAD(takes) {"winograd", LAYOUT_NHWC, takes, packed_bytes, scratch_bytes, pack, forward, backward_data, K(wino_backward_weight), 0}
 const struct conv_kernel K(conv_winograd) = WINOGRAD(supports), K(conv_winograd_large) = WINOGRAD(supports_large);

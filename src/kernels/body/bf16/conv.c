@@ -352,5 +352,5 @@ const struct conv_kernel OWN(conv) = {
 #else
     "bf16",
 #endif
-    LAYOUT_NHWC, supports, OWN(bf16_packed_bytes), scratch_bytes, OWN(bf16_pack), forward, backward_data, OWN(bf16_backward_weight),
+    LAYOUT_NHWC, supports, OWN(bf16_packed_bytes), scratch_bytes, OWN(bf16_pack), forward, backward_data, OWN(bf16_backward_weight), 0,
 };
