@@ -53,7 +53,7 @@ KERNELS += $(patsubst %,$(OUT)/kernels/vnni-f32/%.o,$(INT8) conv_int8_tile)
 KERNELS += $(patsubst %,$(OUT)/kernels/int8amx-f32/%.o,$(INT8) conv_int8_amx)
 endif
 # Products of bfloat16, by AVX512-BF16 and by AMX: convolutions channels last. All else is AVX-512's: ISA_OF_ names the set whose functions they call.
-OWN_FILES   := conv lay_out pack store weight
+OWN_FILES   := chunk conv lay_out pack store weight
 ISA_OF_bf16 := avx512
 ISA_OF_amx  := avx512
 ifneq (,$(filter avx512,$(ISAS)))

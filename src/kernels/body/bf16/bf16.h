@@ -5,7 +5,7 @@
  * Depth comes in units (a pair; a tile's 32 numbers), which channels, and places where they are the depth, are filled up to with zeros. The other
  * operand's rows are pairs of depth: [depth / 2][width][2], which is what both kinds want.
  *
- * conv.c: the walk over an output; pack.c: the weights; weight.c: their gradient; lay_out.c: copies of x and dy as the products read them; product_*.c:
+ * conv.c: the walk over an output, chunk.c: a chunk of it; pack.c: the weights; weight.c: their gradient; lay_out.c: copies of x and dy as the products read them; product_*.c:
  * the innermost loops; store.c: what becomes of sums. */
 #ifndef DLCLI_KERNELS_BODY_BF16_H
 #define DLCLI_KERNELS_BODY_BF16_H
