@@ -193,6 +193,22 @@ static void fuse(struct layout_work *work) {
     }
 }
 
+/* Hands the gradient of a relu to the one op that reads it, where that can do it and nobody else sees the gradient between the two; the relu's
+ * output then need not outlive the forward pass. */
+static void fuse_back(struct layout_work *work) {
+    struct plan *plan = work->plan;
+    for (int i = 0; i < plan->op_count; i++) {
+        struct op *op = &plan->ops[i];
+        if (!op->takes_relu_before || !op->learns) continue;
+        int between = (int)(op->in[0] - plan->tensors);
+        struct op *relu = &plan->ops[work->tensors[between].producer];
+        if (relu->is_activation != ACT_RELU || relu->skip_backward || work->tensors[between].consumers != 1) continue;
+        if (work->tensors[relu->in[0] - plan->tensors].grad.alias != between) continue;
+        op->relu_before = relu->skip_backward = 1;
+        relu->backward_reads_out = 0;
+    }
+}
+
 /* Backward walks from the end: the first op to reach a gradient sets it, the others add. */
 static void order_gradients(struct layout_work *work) {
     struct plan *plan = work->plan;
@@ -246,6 +262,7 @@ static void lay_out(struct layout_work *work) {
     count_consumers(work);
     place_in_place(work);
     fuse(work);
+    fuse_back(work);
     skip_unread(work);
     order_gradients(work);
     book(plan);

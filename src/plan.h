@@ -54,6 +54,7 @@ struct op {
     const char *implementation; /* for bench: "nhwc", "lanes", "ref"... */
     int takes_activation;       /* forward can apply `activation` to its output itself (bias and activation fused) */
     int takes_relu;             /* a relu behind it, forward and backward; it is then told by `activation` */
+    int takes_relu_before;      /* its backward can do that of a relu before it, too */
     int takes_scale;            /* pack can fold a batch norm into its weights in inference */
     enum activation is_activation;   /* this op is nothing but that activation: the op before it may take it over (ACT_LINEAR: no) */
     int is_scale;               /* in inference this op is nothing but a scale and a shift per channel: the op before it may take it over */
@@ -65,6 +66,7 @@ struct op {
     /* set by the plan afterwards: */
     void *saved, *scratch, *packed, *own;   /* bytes as booked, NULL where none; scratch is shared by all ops; own is small and zeroed (a place for decisions) */
     enum activation activation; /* fused epilogue; ACT_LINEAR if none */
+    int relu_before;            /* its backward does that of the relu before it */
     const struct op *folded;    /* the batchnorm op that was folded into this one's weights */
     int skip;                   /* fused into another op, or read by none: forward does nothing */
     int skip_backward;          /* nor backward */

@@ -103,6 +103,7 @@ struct pool {
     int count_include_pad;        /* average: divide by the window's part inside the padded input, rather than inside the input */
     int pad_bottom, pad_right;    /* for count_include_pad */
     int sums;                     /* average: the window's sum itself */
+    int relu;                     /* maximum: x is what a relu gave, and the way back is that relu's too: from a maximum of 0 nothing goes back */
 };
 
 /* Windows of size x size that begin where each sample's lists say: rows (samples x oh), columns (samples x ow). NCHW. */

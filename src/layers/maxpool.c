@@ -68,11 +68,13 @@ static void plan(struct op *op, const struct target *target) {
     if (op->out_layout == LAYOUT_LANES) {
         samples = (samples + lanes - 1) / lanes * lanes;
     }
+    op->takes_relu_before = 1;
     op->saved_bytes = target->training ? samples * shape_step(op->node->out) * sizeof(uint16_t) : 0;
 }
 
 static void forward(const struct op *op, const struct exec *exec) {
     struct pool pool = pool_call(op, exec);
+    pool.relu = op->relu_before;
     exec->kernels->maxpool(exec->threads, &pool, op->in[0]->data, op->out->data, exec->training ? op->saved : NULL);
 }
 

@@ -75,6 +75,13 @@ static void visit_max_back(struct run *r, size_t out, size_t in, int place, doub
     r->dx[in] += place == r->at[out] ? r->dy[out] : 0;
 }
 
+/* The relu before it has a slope of 0 where it gave 0; a NaN has one of 1. */
+static void stop_at_zero(struct run *r) {
+    for (size_t i = 0; i < dims_count(&r->out); i++) {
+        r->at[i] = r->y[i] <= 0 ? -1 : r->at[i];
+    }
+}
+
 static void visit_average(struct run *r, size_t out, size_t in, int place, double divisor) {
     (void)place;
     r->y[out] += r->x[in] / divisor;
@@ -89,8 +96,12 @@ static void clear(double *x, size_t n) {
     memset(x, 0, n * sizeof *x);
 }
 
-static void check_max_case(struct bench *b, const struct geometry *g, enum layout layout, int add, int nan) {
+static void check_max_case(struct bench *b, const struct geometry *g, enum layout layout, int add, int nan, int relu) {
     struct run r = run_make(b, g, layout);
+    r.p.relu = relu;
+    for (size_t i = 0; relu && i < dims_count(&r.in); i++) {      /* whole windows of zeros among them */
+        r.x[i] = r.x[i] < 0.5 ? 0 : r.x[i];
+    }
     for (size_t i = 0; nan && i < dims_count(&r.in); i += 7) {
         r.x[i] = i % 2 == 0 ? (double)NAN : -(double)INFINITY;
     }
@@ -103,6 +114,9 @@ static void check_max_case(struct bench *b, const struct geometry *g, enum layou
         clear(r.dx, dims_count(&r.in));
     }
     windows(&r, visit_max);
+    if (relu) {
+        stop_at_zero(&r);
+    }
     windows(&r, visit_max_back);
     b->k->maxpool(b->team, &r.p, x, y, index);
     tensor_compare(b, "maxpool", &r.out, y, r.y, 0);
@@ -122,8 +136,9 @@ static void check_max_case(struct bench *b, const struct geometry *g, enum layou
 }
 
 static void check_max(struct bench *b) {
-    for (int i = 0; i < CASES * LAYOUT_COUNT * 4; i += CASE_STEP) {
-        check_max_case(b, &cases[i % CASES], (enum layout)(i / CASES % LAYOUT_COUNT), i / CASES / LAYOUT_COUNT % 2, i / CASES / LAYOUT_COUNT / 2);
+    for (int i = 0; i < CASES * LAYOUT_COUNT * 8; i += CASE_STEP) {
+        int way = i / CASES / LAYOUT_COUNT;
+        check_max_case(b, &cases[i % CASES], (enum layout)(i / CASES % LAYOUT_COUNT), way % 2, way / 2 % 2, way / 4);
     }
 }
 

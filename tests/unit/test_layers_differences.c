@@ -142,7 +142,37 @@ static void chance_in_the_middle(void **state) {
     assert_int_equal(failures, 0);
 }
 
+/* A maximum over what a relu gave does the relu's backward too: windows that overlap, and that don't. Where another layer reads the relu as well
+ * it does not. */
+static void relu_before_maximum(void **state) {
+    (void)state;
+    struct net net;
+    float x[3 * 2 * 81], goal[3 * 2];
+    static const char *const behind[] = {"", "[shortcut]\nfrom=-2\n"};
+    failures = 0;
+    for (int shared = 0; shared < 2; shared++) {
+        char text[1024];
+        snprintf(text, sizeof text, "[net]\nchannels=2\nheight=9\nwidth=9\n[convolutional]\nfilters=5\nsize=3\npadding=1\nactivation=relu\n"
+                 "[maxpool]\nsize=3\nstride=1\npad_each=1\n%s[convolutional]\nfilters=4\nsize=2\nactivation=relu\n"
+                 "[maxpool]\nsize=2\nstride=2\npadding=valid\n[connected]\noutput=2\nactivation=linear\n[cost]\n", behind[shared]);
+        net_describe(&net, text);
+        plan_float64(&net, 3);
+        plan_init(&net.plan, 3);
+        fixture_draw(1, x, sizeof x / sizeof *x, 1, 0);
+        fixture_draw(2, goal, sizeof goal / sizeof *goal, 1, 0);
+        net.truth = (struct truth){.values = goal, .width = 2};
+        check_net("relu before a maximum", &net, x);
+        int handed = 0;
+        for (int i = 0; i < net.plan.op_count; i++) {
+            handed += net.plan.ops[i].relu_before;
+        }
+        assert_int_equal(handed, shared ? 1 : 2);
+        net_free(&net);
+    }
+    assert_int_equal(failures, 0);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(fixtures), cmocka_unit_test(chance), cmocka_unit_test(chance_in_the_middle)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(relu_before_maximum), cmocka_unit_test(fixtures), cmocka_unit_test(chance), cmocka_unit_test(chance_in_the_middle)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,6 +20,11 @@ INLINE void take_larger(vec *best, vec_int *at, const vec *v, int place) {
     CHOOSE(*at, (vec_int){0} + place, wins, vec_int);
 }
 
+/* Where the maximum is what a relu made 0, no place gets a gradient. */
+INLINE void stop_at_zero(const vec *best, vec_int *at) {
+    CHOOSE(*at, (vec_int){0} + NOWHERE, *best <= 0, vec_int);
+}
+
 INLINE void store_index(uint16_t *to, const vec_int *at, size_t n) {
     if (n == LANES) {
         *(vec_half *)(void *)to = __builtin_convertvector(*at, vec_half);
@@ -46,6 +51,9 @@ INLINE void max_run(const struct pool *p, int size_h, int size_w, const elem *x,
             }
             vec_store(y + from, &best);
             if (index != NULL) {
+                if (p->relu) {
+                    stop_at_zero(&best, &at);
+                }
                 store_index(index + o * inner + from, &at, LANES);
             }
         }
@@ -77,6 +85,9 @@ static void max_cut(const struct pool *p, const struct window *w, int origin, co
     }
     vec_store_n(y, &best, n);
     if (index != NULL) {
+        if (p->relu) {
+            stop_at_zero(&best, &at);
+        }
         store_index(index, &at, n);
     }
 }
@@ -150,7 +161,7 @@ static void max_columns(const struct pool *p, const elem *plane, int oh, int fro
         STORE(y, from + i, best[i]);
     }
     for (int i = 0; index != NULL && i < to - from; i++) {
-        index[from + i] = (uint16_t)at[i];
+        index[from + i] = (uint16_t)(p->relu && best[i] <= 0 ? NOWHERE : at[i]);
     }
 }
 
