@@ -53,6 +53,23 @@ static inline int lanes_columns(int m) {
 
 extern lanes_sums_work *const K(lanes_gradients)[LANES_M][LANES_N];
 
+/* The same of N neighbouring taps, x_n being x_col: the columns of one place are those of the place before but for one. Sums, N columns and dy fill 32
+ * registers; with 16 of them, and vectors that are half as long, nothing was gained. */
+#if CONV_SUMS == 24
+enum { LANES_TAPS = 7 };
+#define LANES_EACH_TAPS {7, 7, 7, 5, 4, 4, 3, 3}
+#else
+enum { LANES_TAPS = 1 };
+#define LANES_EACH_TAPS {1, 1, 1, 1, 1, 1}
+#endif
+
+static inline int lanes_taps(int m) {
+    static const int most[] = LANES_EACH_TAPS;
+    return most[m - 1];
+}
+
+extern lanes_sums_work *const K(lanes_neighbours)[LANES_M][LANES_TAPS];
+
 #if defined(ELEM_bf16)
 /* Places begin..end of map `channel` of a block's samples: to[place - begin][LANES], of numbers that nobody rounded (call->exact). Lanes beyond the batch
  * are 0. */

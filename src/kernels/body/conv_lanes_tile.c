@@ -110,38 +110,81 @@ INLINE void gradient(const int M, const int N, const struct lanes_sums *s) {
     }
 }
 
+INLINE void neighbours(const int M, const int N, const struct lanes_sums *s) {
+    vec sum[CONV_SUMS];
+    UNROLL for (int i = 0; i < M * N; i++) {
+        sum[i] = s->sum[i / N * s->sum_m + i % N * s->sum_n];
+    }
+    for (int b = 0; b < s->blocks; b++) {
+        for (int r = 0; r < s->rows; r++) {
+            const real *x = s->x + b * s->x_block + r * s->x_row, *dy = s->dy + b * s->dy_block + r * s->dy_row;
+            vec at[LANES_TAPS];
+            UNROLL for (int n = 1; n < N; n++, x += s->x_col) {
+                vec_load_reals(&at[n], x);
+            }
+            for (int q = 0; q < s->cols; q++, x += s->x_col, dy += s->dy_col) {
+                UNROLL for (int n = 0; n < N - 1; n++) {
+                    at[n] = at[n + 1];
+                }
+                vec_load_reals(&at[N - 1], x);
+                UNROLL for (int m = 0; m < M; m++) {
+                    vec d;
+                    vec_load_reals(&d, dy + m * s->dy_m);
+                    UNROLL for (int n = 0; n < N; n++) {
+                        sum[m * N + n] += at[n] * d;
+                    }
+                }
+            }
+        }
+    }
+    UNROLL for (int i = 0; i < M * N; i++) {
+        s->sum[i / N * s->sum_m + i % N * s->sum_n] = sum[i];
+    }
+}
+
 /* One copy of each shape, and the tables of them. */
 #define TILE(m, p) static void tile_##m##_##p(const struct lanes_tile *t) { tile(m, p, t); }
 #define GRADIENT(m, n) static void gradient_##m##_##n(const struct lanes_sums *s) { gradient(m, n, s); }
+#define NEIGHBOURS(m, n) static void neighbours_##m##_##n(const struct lanes_sums *s) { neighbours(m, n, s); }
 #define UPTO_1(what, m) what(m, 1)
 #define UPTO_2(what, m) UPTO_1(what, m) what(m, 2)
 #define UPTO_3(what, m) UPTO_2(what, m) what(m, 3)
 #define UPTO_4(what, m) UPTO_3(what, m) what(m, 4)
-#define UPTO_6(what, m) UPTO_4(what, m) what(m, 5) what(m, 6)
-#define UPTO_8(what, m) UPTO_6(what, m) what(m, 7) what(m, 8)
+#define UPTO_5(what, m) UPTO_4(what, m) what(m, 5)
+#define UPTO_6(what, m) UPTO_5(what, m) what(m, 6)
+#define UPTO_7(what, m) UPTO_6(what, m) what(m, 7)
+#define UPTO_8(what, m) UPTO_7(what, m) what(m, 8)
 #define NAME_TILE(m, p) tile_##m##_##p,
 #define NAME_GRADIENT(m, n) gradient_##m##_##n,
+#define NAME_NEIGHBOURS(m, n) neighbours_##m##_##n,
 #define ROW(upto, name, m) {upto(name, m)},
 
 #if CONV_SUMS == 24
 #define ALL_TILES(one) one(UPTO_8, 1) one(UPTO_8, 2) one(UPTO_8, 3) one(UPTO_6, 4) one(UPTO_4, 5) one(UPTO_4, 6) one(UPTO_3, 7) one(UPTO_3, 8)
 #define ALL_GRADIENTS(one) one(UPTO_4, 1) one(UPTO_4, 2) one(UPTO_4, 3) one(UPTO_4, 4) one(UPTO_4, 5) one(UPTO_4, 6) one(UPTO_3, 7) one(UPTO_3, 8)
+#define ALL_NEIGHBOURS(one) one(UPTO_7, 1) one(UPTO_7, 2) one(UPTO_7, 3) one(UPTO_5, 4) one(UPTO_4, 5) one(UPTO_4, 6) one(UPTO_3, 7) one(UPTO_3, 8)
 #elif CONV_SUMS == 12
 #define ALL_TILES(one) one(UPTO_8, 1) one(UPTO_6, 2) one(UPTO_4, 3) one(UPTO_3, 4) one(UPTO_2, 5) one(UPTO_2, 6)
 #define ALL_GRADIENTS(one) one(UPTO_4, 1) one(UPTO_4, 2) one(UPTO_4, 3) one(UPTO_3, 4) one(UPTO_2, 5) one(UPTO_2, 6)
+#define ALL_NEIGHBOURS(one) one(UPTO_1, 1) one(UPTO_1, 2) one(UPTO_1, 3) one(UPTO_1, 4) one(UPTO_1, 5) one(UPTO_1, 6)
 #else
 #define ALL_TILES(one) one(UPTO_6, 1) one(UPTO_3, 2) one(UPTO_2, 3)
 #define ALL_GRADIENTS(one) one(UPTO_4, 1) one(UPTO_3, 2) one(UPTO_2, 3)
+#define ALL_NEIGHBOURS(one) one(UPTO_1, 1) one(UPTO_1, 2) one(UPTO_1, 3)
 #endif
 
 #define DEFINE_TILES(upto, m) upto(TILE, m)
 #define DEFINE_GRADIENTS(upto, m) upto(GRADIENT, m)
+#define DEFINE_NEIGHBOURS(upto, m) upto(NEIGHBOURS, m)
 #define LIST_TILES(upto, m) ROW(upto, NAME_TILE, m)
 #define LIST_GRADIENTS(upto, m) ROW(upto, NAME_GRADIENT, m)
+#define LIST_NEIGHBOURS(upto, m) ROW(upto, NAME_NEIGHBOURS, m)
 ALL_TILES(DEFINE_TILES)
 ALL_GRADIENTS(DEFINE_GRADIENTS)
+ALL_NEIGHBOURS(DEFINE_NEIGHBOURS)
 lanes_tile_work *const K(lanes_tiles)[LANES_M][LANES_P] = {ALL_TILES(LIST_TILES)};
 lanes_sums_work *const K(lanes_gradients)[LANES_M][LANES_N] = {ALL_GRADIENTS(LIST_GRADIENTS)};
+lanes_sums_work *const K(lanes_neighbours)[LANES_M][LANES_TAPS] = {ALL_NEIGHBOURS(LIST_NEIGHBOURS)};
 
 /* Sums of lanes, LANES vectors at a time: a step adds neighbours of both of two vectors, so that log2(LANES) steps leave each vector's sum
  * in a lane of its own. */

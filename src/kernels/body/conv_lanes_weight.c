@@ -1,6 +1,7 @@
 /* conv_lanes: gradients of weights and bias. A weight's gradient is a sum over all places of all samples, kept as a vector over lanes until
  * the end. The batch's blocks are cut into a few parts, whose sums lie in scratch and are added in order; within a part, rows are taken a few
- * at a time, so that x and dy stay in the first-level cache while all taps pass over them. */
+ * at a time, so that x and dy stay in the first-level cache while all taps pass over them. Where a row's neighbouring taps read neighbouring
+ * columns, several of those taps are summed at once, and a place loads one column of x: then the second-level cache will do. */
 #include "kernels/body/conv_lanes.h"
 
 struct grad {
@@ -8,6 +9,8 @@ struct grad {
     const struct conv *conv;
     struct axis h, w;
     int c, k, taps;                   /* of one group; taps: size_h * size_w */
+    int along;                        /* a tile's columns are neighbouring taps of one input channel; else input channels */
+    int slides;                       /* ... of which all but one are those of the place before */
     int m_tiles;                      /* of one group's k */
     int blocks, parts;                /* of the batch */
     int chunk_blocks, chunk_rows;     /* taken at a time */
@@ -22,9 +25,13 @@ static size_t weights(const struct conv *c) {
     return (size_t)c->k * (size_t)(c->c / c->groups) * (size_t)c->size_h * (size_t)c->size_w;
 }
 
-/* What a tile takes several of besides output channels: input channels, or neighbouring taps where there is but one. */
+/* What a tile takes several of besides output channels, and how many at most beside m of those. */
 static int columns(const struct grad *g) {
-    return g->c > 1 ? g->c : g->conv->size_w;
+    return g->along ? g->conv->size_w : g->c;
+}
+
+static int most_columns(const struct grad *g, int m) {
+    return g->slides ? lanes_taps(m) : lanes_columns(m);
 }
 
 /* Channels a tile that take the least time: a tile of fewer than ten sums waits as long as one of ten, and loads count a little. */
@@ -32,9 +39,9 @@ static int choose_m_tiles(const struct grad *g) {
     int best = 0;
     long least = 0;
     for (int most = LANES_M; most > 0; most--) {
-        int tiles = conv_parts(g->k, most), m = conv_parts(g->k, tiles), n_tiles = conv_parts(columns(g), lanes_columns(m));
+        int tiles = conv_parts(g->k, most), m = conv_parts(g->k, tiles), n_tiles = conv_parts(columns(g), most_columns(g, m));
         int n = conv_parts(columns(g), n_tiles);
-        long cost = (long)tiles * n_tiles * (8 * conv_most(10, m * n) + m + n);
+        long cost = (long)tiles * n_tiles * (8 * conv_most(10, m * n) + m + (g->slides ? 1 : n));
         if (best == 0 || cost < least) {
             best = tiles, least = cost;
         }
@@ -42,16 +49,17 @@ static int choose_m_tiles(const struct grad *g) {
     return best;
 }
 
-/* Rows and blocks that fit the first-level cache beside each other, for a tile's channels; but enough places to make the traffic of the sums small. */
+/* Rows and blocks that fit the cache beside each other, for a tile's channels; but enough places to make the traffic of the sums small. */
 static void cut_chunks(struct grad *g) {
-    enum { CACHE = 28 * 1024, PLACES = 48, MOST_SUMS = 512 };
+    enum { MOST_SUMS = 512 };
+    int cache = (g->slides ? 64 : 28) * 1024, enough = g->slides ? 200 : 48;
     const struct conv *c = g->conv;
-    ptrdiff_t m = conv_parts(g->k, g->m_tiles), n = conv_least(g->c, lanes_columns((int)m)), vector = LANES * (int)sizeof(real);
+    ptrdiff_t m = conv_parts(g->k, g->m_tiles), n = g->along ? 1 : conv_least(g->c, lanes_columns((int)m)), vector = LANES * (int)sizeof(real);
     ptrdiff_t halo = n * c->w * conv_most(0, (c->size_h - 1) * c->dilation_h + 1 - c->stride_h) * vector;
-    ptrdiff_t row = (n * c->w * c->stride_h + m * c->ow) * vector, rows = (CACHE - halo) / row;
+    ptrdiff_t row = (n * c->w * c->stride_h + m * c->ow) * vector, rows = (cache - halo) / row;
     int part_blocks = conv_parts(g->blocks, g->parts);
-    g->chunk_rows = conv_least(c->oh, conv_most(conv_parts(PLACES, c->ow), rows < c->oh ? (int)rows : c->oh));
-    g->chunk_blocks = g->chunk_rows < c->oh ? 1 : conv_least(part_blocks, conv_parts(PLACES, c->oh * c->ow));
+    g->chunk_rows = conv_least(c->oh, conv_most(conv_parts(enough, c->ow), rows < c->oh ? (int)rows : c->oh));
+    g->chunk_blocks = g->chunk_rows < c->oh ? 1 : conv_least(part_blocks, conv_parts(enough, c->oh * c->ow));
     int once = g->chunk_rows == c->oh && g->chunk_blocks == part_blocks;
     g->span = once ? conv_least(g->c, conv_most(1, MOST_SUMS / ((int)m * g->taps))) : g->c;
 }
@@ -59,6 +67,8 @@ static void cut_chunks(struct grad *g) {
 static struct grad grad_make(const struct conv *c, int batch) {
     enum { WANTED = 32 };
     struct grad g = {.conv = c, .h = conv_axis_h(c, 0), .w = conv_axis_w(c, 0), .c = c->c / c->groups, .k = c->k / c->groups, .taps = c->size_h * c->size_w, .blocks = (batch + LANES - 1) / LANES};
+    g.slides = LANES_TAPS > 1 && c->stride_w == 1 && c->dilation_w == 1 && c->size_w > 3;     /* three taps gained nothing */
+    g.along = g.c == 1 || g.slides;
     g.m_tiles = choose_m_tiles(&g);
     g.parts = conv_least(g.blocks, conv_parts(WANTED, g.m_tiles * c->groups));
     g.partial_each = weights(c) + (size_t)c->k;
@@ -121,9 +131,13 @@ static void rectangle(const struct part *part, int c, int i, int j, int n, struc
         .dy = part->dy + ((ptrdiff_t)rows.begin * conv->ow + cols.begin) * LANES,
         .blocks = part->blocks, .rows = rows.end - rows.begin, .cols = cols.end - cols.begin,
         .x_block = part->x_block, .x_row = (ptrdiff_t)conv->stride_h * conv->w * LANES, .x_col = (ptrdiff_t)conv->stride_w * LANES,
-        .x_n = part->g->c > 1 ? part->x_c : (ptrdiff_t)conv->dilation_w * LANES,
+        .x_n = part->g->along ? (ptrdiff_t)conv->dilation_w * LANES : part->x_c,
         .dy_block = part->dy_block, .dy_row = (ptrdiff_t)conv->ow * LANES, .dy_col = LANES, .dy_m = part->dy_c,
-        .sum = part->sum + (c - part->span_begin) * taps + i * conv->size_w + j, .sum_m = span * taps, .sum_n = part->g->c > 1 ? taps : 1};
+        .sum = part->sum + (c - part->span_begin) * taps + i * conv->size_w + j, .sum_m = span * taps, .sum_n = part->g->along ? 1 : taps};
+    if (LANES_TAPS > 1 && part->g->slides && n > 1) {
+        K(lanes_neighbours)[part->m - 1][n - 1](&s);
+        return;
+    }
     if (s.rows == 1) {
         s.rows = s.blocks, s.x_row = s.x_block, s.dy_row = s.dy_block, s.blocks = 1;
     }
@@ -134,7 +148,7 @@ static void rectangle(const struct part *part, int c, int i, int j, int n, struc
 }
 
 /* Neighbouring taps j..j+n-1 of one input channel: the columns where all of them fall inside, then each one's others. */
-static void neighbours(const struct part *part, int i, int j, int n) {
+static void neighbours(const struct part *part, int c, int i, int j, int n) {
     const struct conv *conv = part->g->conv;
     struct range all = {0, conv->ow};
     for (int t = j; t < j + n; t++) {
@@ -142,30 +156,42 @@ static void neighbours(const struct part *part, int i, int j, int n) {
         all = (struct range){conv_most(all.begin, one.begin), conv_least(all.end, one.end)};
     }
     all.end = conv_most(all.end, all.begin);
-    rectangle(part, 0, i, j, n, all);
+    rectangle(part, c, i, j, n, all);
     for (int t = j; t < j + n; t++) {
         struct range one = conv_range(&part->g->w, t);
-        rectangle(part, 0, i, t, 1, (struct range){one.begin, conv_least(one.end, all.begin)});
-        rectangle(part, 0, i, t, 1, (struct range){conv_most(one.begin, all.end), one.end});
+        rectangle(part, c, i, t, 1, (struct range){one.begin, conv_least(one.end, all.begin)});
+        rectangle(part, c, i, t, 1, (struct range){conv_most(one.begin, all.end), one.end});
+    }
+}
+
+/* All taps of input channels begin..begin+n-1. */
+static void channels_weights(const struct part *part, int begin, int n) {
+    const struct conv *conv = part->g->conv;
+    for (int i = 0; i < conv->size_h; i++) {
+        for (int j = 0; j < conv->size_w; j++) {
+            rectangle(part, begin, i, j, n, conv_range(&part->g->w, j));
+        }
+    }
+}
+
+/* All taps of input channel c, some of a row at once. */
+static void channel_weights(const struct part *part, int c) {
+    const struct conv *conv = part->g->conv;
+    int tiles = conv_parts(conv->size_w, most_columns(part->g, part->m));
+    for (int i = 0; i < conv->size_h; i++) {
+        for (int t = 0; t < tiles; t++) {
+            int begin = conv_part(conv->size_w, tiles, t);
+            neighbours(part, c, i, begin, conv_part(conv->size_w, tiles, t + 1) - begin);
+        }
     }
 }
 
 /* All taps pass over a tile's few input channels before the next ones come, so that only those need room in the cache. */
 static void chunk_weights(const struct part *part) {
-    const struct conv *conv = part->g->conv;
-    int count = part->g->c > 1 ? part->span_end - part->span_begin : conv->size_w, tiles = conv_parts(count, lanes_columns(part->m));
+    int count = part->span_end - part->span_begin, tiles = conv_parts(count, part->g->along ? 1 : lanes_columns(part->m));
     for (int t = 0; t < tiles; t++) {
-        int begin = conv_part(count, tiles, t), n = conv_part(count, tiles, t + 1) - begin;
-        for (int i = 0; i < conv->size_h; i++) {
-            if (part->g->c == 1) {
-                neighbours(part, i, begin, n);
-                continue;
-            }
-            for (int j = 0; j < conv->size_w; j++) {
-                struct range cols = conv_range(&part->g->w, j);
-                rectangle(part, part->span_begin + begin, i, j, n, cols);
-            }
-        }
+        int begin = part->span_begin + conv_part(count, tiles, t), end = part->span_begin + conv_part(count, tiles, t + 1);
+        part->g->along ? channel_weights(part, begin) : channels_weights(part, begin, end - begin);
     }
 }
 
