@@ -103,6 +103,9 @@ static const struct shape shapes[] = {
     {"3x3, unpadded, one sample", 1, {19, 15, 13, 33, 13, 11, 3, 3, 1, 1, 0, 0, 1, 1, 1}},
     {"3x3, one-sided padding", 2, {24, 7, 9, 16, 7, 9, 3, 3, 1, 1, 2, 0, 1, 1, 1}},
     {"3x3, many tiles", 9, {32, 28, 28, 24, 28, 28, 3, 3, 1, 1, 1, 1, 1, 1, 1}},
+    {"3x3, tiles of 3, a sample in parts", 2, {17, 39, 45, 18, 39, 45, 3, 3, 1, 1, 1, 1, 1, 1, 1}},
+    {"3x3, tiles of 3 in one direction, samples left over", 29, {16, 8, 7, 17, 8, 7, 3, 3, 1, 1, 1, 1, 1, 1, 1}},
+    {"3x3, tiles of 3 alone", 70, {18, 3, 6, 16, 3, 6, 3, 3, 1, 1, 1, 1, 1, 1, 1}},
     {"3x3, deep", 3, {270, 7, 7, 100, 7, 7, 3, 3, 1, 1, 1, 1, 1, 1, 1}},
     {"few pixels, two groups, stride 2", 2, {200, 9, 9, 44, 5, 5, 3, 3, 2, 2, 1, 1, 1, 1, 2}},
     {"few pixels, dilated, padding larger than the kernel", 1, {97, 5, 6, 20, 7, 8, 3, 3, 1, 1, 3, 3, 2, 2, 1}},
@@ -588,13 +591,17 @@ static void test_exact_input(void **state) {
 extern const struct conv_kernel conv_winograd_large_base_f32;
 
 /* A 3x3 layer of c to c channels on maps of side x side. */
-static int takes_square(const struct conv_kernel *way, int c, int side, int training) {
+static int takes_batch(const struct conv_kernel *way, int c, int side, int batch, int training) {
     struct conv conv = {c, side, side, c, side, side, 3, 3, 1, 1, 1, 1, 1, 1, 1};
-    return way->supports(&conv, 64, training);
+    return way->supports(&conv, batch, training);
 }
 
-/* Winograd's way has at most a quarter of the products, and more where tiles stand over the map's edge. Beside products that are twice as fast it is
- * for layers whose maps fill its tiles, to infer for wide ones alone. */
+static int takes_square(const struct conv_kernel *way, int c, int side, int training) {
+    return takes_batch(way, c, side, 64, training);
+}
+
+/* Winograd's way has at most a quarter of the products, and more where tiles are smaller or stand over the map's edge. Beside products that are twice as
+ * fast it is for layers whose maps fill its tiles, to infer for wide ones alone. */
 static void test_winograd_takes(void **state) {
     const struct conv_kernel *any = &conv_winograd_base_f32, *large = &conv_winograd_large_base_f32;
     (void)state;
@@ -603,9 +610,12 @@ static void test_winograd_takes(void **state) {
         assert_true(takes_square(large, 64, 32, training) && takes_square(large, 256, 8, training) && takes_square(large, 64, 15, training));
         assert_int_equal(takes_square(large, 48, 32, training), training);
         assert_int_equal(takes_square(large, 512, 4, training), training);
-        assert_int_equal(takes_square(large, 256, 14, training), training);
-        assert_false(takes_square(large, 256, 13, training) || takes_square(large, 256, 7, training) || takes_square(large, 15, 32, training));
-        assert_false(takes_square(any, 512, 2, training) || takes_square(any, 15, 32, training));
+        assert_int_equal(takes_square(large, 256, 7, training), training);
+        assert_true(takes_square(large, 256, 14, training) && takes_square(large, 256, 13, training));
+        assert_false(takes_square(large, 256, 6, training) || takes_square(large, 256, 3, training) || takes_square(large, 15, 32, training));
+        assert_true(takes_square(any, 256, 3, training));
+        assert_true(takes_batch(any, 256, 14, 1, 0) && !takes_batch(large, 256, 14, 1, 0) && takes_batch(large, 256, 28, 1, 0));
+        assert_false(takes_square(any, 512, 2, training) || takes_square(any, 256, 5, training) || takes_square(any, 15, 32, training));
     }
 }
 

@@ -19,9 +19,9 @@ struct pass {
     const struct conv *conv;
     int back, in_c, out_c, pad_h, pad_w, batch;
     struct wino_tile in_tile, out_tile;      /* an image's extents, and the distance of its pixels */
-    int tiles_w, tiles_each, tiles;          /* of a row, of a sample, in all */
+    struct wino_grid grid;
     struct panels panels;
-    int block, blocks, panel_parts, own_weights;
+    int panel_parts, own_weights;
     int asks;                                /* for the weights that come next, which no cache keeps */
     ptrdiff_t in_width;                      /* in_c, whole vectors */
     ptrdiff_t u_step, v_step, m_step;        /* between frequencies of weights, inputs, outputs */
@@ -48,26 +48,17 @@ static struct pass pass_make(const struct conv *c, int batch, int back, int pack
     p.pad_h = back ? c->size_h - 1 - c->pad_top : c->pad_top, p.pad_w = back ? c->size_w - 1 - c->pad_left : c->pad_left;
     struct wino_tile x = {.h = c->h, .w = c->w, .channels = c->c}, y = {.h = c->oh, .w = c->ow, .channels = c->k};
     p.in_tile = back ? y : x, p.out_tile = back ? x : y;
-    p.tiles_w = wino_tiles(p.out_tile.w), p.tiles_each = wino_tiles(p.out_tile.h) * p.tiles_w, p.tiles = p.tiles_each * batch;
+    p.grid = wino_grid(p.out_tile.h, p.out_tile.w, batch, block_most(&p));
     p.panels = panels_of(p.out_c);
-    p.blocks = conv_parts(p.tiles, block_most(&p));
-    p.block = conv_parts(p.tiles, p.blocks);
-    p.panel_parts = p.blocks * 2 > WANTED ? 1 : conv_least(p.panels.count, conv_parts(WANTED, p.blocks));
+    p.panel_parts = p.grid.blocks * 2 >= WANTED ? 1 : conv_least(p.panels.count, conv_parts(WANTED, p.grid.blocks));
     p.in_width = (ptrdiff_t)conv_parts(p.in_c, LANES) * LANES;
-    p.own_weights = !packed && p.panel_parts > 1 && p.blocks <= 2;
+    p.own_weights = !packed && p.panel_parts > 1 && p.grid.blocks <= 2;
     int all = p.panels.vectors * LANES, most = conv_parts(p.panels.count, p.panel_parts) * NHWC_N * LANES;
     p.u_step = (ptrdiff_t)(p.own_weights ? most : all) * p.in_c + WINO_SKEW;
     p.asks = !p.own_weights && (size_t)p.u_step * WINO_F * sizeof(real) >= CACHED;
-    p.v_step = p.block * p.in_width + WINO_SKEW;
-    p.m_step = (ptrdiff_t)p.block * most + WINO_SKEW;
+    p.v_step = p.grid.block * p.in_width + WINO_SKEW;
+    p.m_step = (ptrdiff_t)p.grid.block * most + WINO_SKEW;
     return p;
-}
-
-static struct wino_tile tile_at(const struct pass *p, const struct wino_tile *image, int tile, int pad_h, int pad_w) {
-    struct wino_tile t = *image;
-    t.row = tile % p->tiles_each / p->tiles_w * WINO_OUT - pad_h;
-    t.col = tile % p->tiles_w * WINO_OUT - pad_w;
-    return t;
 }
 
 /* ---- weights ---- */
@@ -161,29 +152,34 @@ static size_t m_bytes(const struct pass *p) {
 }
 
 static size_t each_bytes(const struct pass *p) {
-    return (p->panel_parts > 1 ? 0 : v_bytes(p)) + (p->own_weights ? weight_bytes(p) : 0) + m_bytes(p) + conv_align((size_t)p->block * sizeof(struct pixel));
+    return (p->panel_parts > 1 ? 0 : v_bytes(p)) + (p->own_weights ? weight_bytes(p) : 0) + m_bytes(p) + conv_align((size_t)p->grid.block * sizeof(struct pixel));
 }
 
 static real *block_v(const struct pass *p, int block) {
     return (real *)(void *)((char *)p->v + (size_t)block * v_bytes(p));
 }
 
-/* Frequencies of tile `tile`, which is the i-th of its block. */
-static void input_tile(const struct pass *p, int tile, int i, real *v) {
-    struct wino_tile t = tile_at(p, &p->in_tile, tile, p->pad_h, p->pad_w);
-    const elem *x = p->in + (ptrdiff_t)(tile / p->tiles_each) * t.h * t.w * t.channels;
+/* Frequencies of tile i of a block. */
+static void input_tile(const struct pass *p, const struct wino_block *block, int i, real *v) {
+    int sample;
+    struct wino_tile t = wino_tile(&p->grid, block, i, &p->in_tile, p->pad_h, p->pad_w, &sample);
+    const elem *x = p->in + (ptrdiff_t)sample * t.h * t.w * t.channels;
     K(wino_input)(&t, x, (size_t)p->in_c, v + i * p->in_width, p->v_step);
 }
 
+/* units: tiles, as if each block were as large as the largest. */
 static void input_range(void *job, size_t begin, size_t end) {
     const struct pass *p = job;
-    for (size_t tile = begin; tile < end; tile++) {
-        int block = (int)tile / p->block;
-        input_tile(p, (int)tile, (int)tile % p->block, block_v(p, block));
+    for (size_t unit = begin; unit < end; unit++) {
+        int index = (int)unit / p->grid.block, i = (int)unit % p->grid.block;
+        struct wino_block block = wino_block(&p->grid, index);
+        if (i < block.tiles) {
+            input_tile(p, &block, i, block_v(p, index));
+        }
     }
 }
 
-struct part { const struct pass *p; int tile, tiles, panel, panel_end, first; const real *u, *v; real *m; struct pixel *pixels; };
+struct part { const struct pass *p; struct wino_block block; int panel, panel_end, first; const real *u, *v; real *m; struct pixel *pixels; };
 
 /* The weights of a panel for one frequency. */
 static const real *panel_weights(const struct part *part, int f, int panel) {
@@ -191,32 +187,33 @@ static const real *panel_weights(const struct part *part, int f, int panel) {
     return part->u + f * p->u_step + (ptrdiff_t)(panel_begin(&p->panels, panel) - (p->own_weights ? part->first : 0)) * p->in_c;
 }
 
-/* The tiles of block b of a panel ask for the weights behind it: of the next block, the next panel, the next frequency. */
-static void ask_next(const struct part *part, struct nhwc_tile *t, int f, int panel, int b) {
+/* `rows` tiles of block b of a panel ask for the weights behind it: of the next block, the next panel, the next frequency. */
+static void ask_next(const struct part *part, struct nhwc_tile *t, int f, int panel, int b, int rows) {
     const struct pass *p = part->p;
     int blocks = conv_parts(p->in_c, NHWC_DEPTH), more = b + 1 < blocks, next = more ? panel : panel + 1 < part->panel_end ? panel + 1 : part->panel;
     int next_f = more || next > panel ? f : f + 1, next_b = more ? b + 1 : 0, width = panel_vectors(&p->panels, next) * LANES;
     int begin = conv_part(p->in_c, blocks, next_b), end = conv_part(p->in_c, blocks, next_b + 1);
     const real *w = next_f < WINO_F ? panel_weights(part, next_f, next) + (ptrdiff_t)begin * width : NULL;
-    nhwc_ask(t, w, (end - begin) * width, conv_parts(part->tiles, NHWC_R), t->runs->length);
+    nhwc_ask(t, w, (end - begin) * width, rows, t->runs->length);
 }
 
 /* A panel's products of one frequency: sums [tile][width]. */
 static void panel_run(const struct part *part, int f, int panel) {
     const struct pass *p = part->p;
     int first = panel_begin(&p->panels, panel), vectors = panel_vectors(&p->panels, panel), width = vectors * LANES;
-    int blocks = conv_parts(p->in_c, NHWC_DEPTH), rows = conv_parts(part->tiles, NHWC_R);
+    struct range having = wino_having(&part->block, f);
+    int blocks = conv_parts(p->in_c, NHWC_DEPTH), tiles = having.end - having.begin, rows = conv_parts(tiles, NHWC_R);
     struct nhwc_tile t = {.x = part->v + f * p->v_step, .w = panel_weights(part, f, panel), .run_count = 1};
-    real *m = part->m + f * p->m_step + (ptrdiff_t)(first - part->first) * p->block;
+    real *m = part->m + f * p->m_step + (ptrdiff_t)(first - part->first) * p->grid.block;
     for (int b = 0; b < blocks; b++) {
         int begin = conv_part(p->in_c, blocks, b);
         struct run run = {begin, begin, conv_part(p->in_c, blocks, b + 1) - begin};
         t.runs = &run, t.first = b == 0;
         if (p->asks) {
-            ask_next(part, &t, f, panel, b);
+            ask_next(part, &t, f, panel, b, rows);
         }
         for (int i = 0; i < rows; i++) {
-            int from = conv_part(part->tiles, rows, i), count = conv_part(part->tiles, rows, i + 1) - from;
+            int from = having.begin + conv_part(tiles, rows, i), count = having.begin + conv_part(tiles, rows, i + 1) - from;
             t.pixels = part->pixels + from;
             t.partial = m + (ptrdiff_t)from * width;
             K(nhwc_tiles)[count - 1][vectors - 1](&t);
@@ -227,10 +224,10 @@ static void panel_run(const struct part *part, int f, int panel) {
 
 static void output_panel(const struct part *part, int i, int panel) {
     const struct pass *p = part->p;
-    int tile = part->tile + i, first = panel_begin(&p->panels, panel), vectors = panel_vectors(&p->panels, panel);
-    struct wino_tile t = tile_at(p, &p->out_tile, tile, 0, 0);
-    elem *y = p->out + (ptrdiff_t)(tile / p->tiles_each) * t.h * t.w * t.channels;
-    const real *m = part->m + (ptrdiff_t)(first - part->first) * p->block + (ptrdiff_t)i * vectors * LANES;
+    int sample, first = panel_begin(&p->panels, panel), vectors = panel_vectors(&p->panels, panel);
+    struct wino_tile t = wino_tile(&p->grid, &part->block, i, &p->out_tile, 0, 0, &sample);
+    elem *y = p->out + (ptrdiff_t)sample * t.h * t.w * t.channels;
+    const real *m = part->m + (ptrdiff_t)(first - part->first) * p->grid.block + (ptrdiff_t)i * vectors * LANES;
     struct wino_finish finish = {p->bias == NULL ? NULL : p->bias + first, p->activation, p->add};
     K(wino_output)(&t, m, p->m_step, &finish, y + first, (size_t)conv_least(vectors * LANES, p->out_c - first));
 }
@@ -239,19 +236,19 @@ static void piece_run(void *arg, int piece, int thread) {
     const struct pass *p = arg;
     int block = piece / p->panel_parts, parts = p->panel_parts, part_of = piece % parts;
     char *scratch = p->scratch + (size_t)thread * p->scratch_each;
-    struct part part = {.p = p, .tile = block * p->block, .panel = conv_part(p->panels.count, parts, part_of), .panel_end = conv_part(p->panels.count, parts, part_of + 1)};
-    part.tiles = conv_least(p->block, p->tiles - part.tile), part.first = panel_begin(&p->panels, part.panel);
+    struct part part = {.p = p, .block = wino_block(&p->grid, block), .panel = conv_part(p->panels.count, parts, part_of), .panel_end = conv_part(p->panels.count, parts, part_of + 1)};
+    part.first = panel_begin(&p->panels, part.panel);
     real *m = (real *)(void *)scratch, *own = (real *)(void *)(scratch + m_bytes(p));      /* own: the weights, or the inputs, or neither */
-    part.pixels = (struct pixel *)(void *)(scratch + each_bytes(p) - conv_align((size_t)p->block * sizeof *part.pixels));
+    part.pixels = (struct pixel *)(void *)(scratch + each_bytes(p) - conv_align((size_t)p->grid.block * sizeof *part.pixels));
     part.m = m, part.u = p->own_weights ? own : p->u, part.v = parts > 1 ? block_v(p, block) : own;
     struct pack pack = {p, p->weight, NULL, own, part.first};
     for (int panel = part.panel; p->own_weights && panel < part.panel_end; panel++) {
         pack_rows(&pack, panel, 0, p->in_c);
     }
-    for (int i = 0; i < part.tiles; i++) {
+    for (int i = 0; i < part.block.tiles; i++) {
         part.pixels[i] = (struct pixel){i * p->in_width, 0};
         if (parts == 1) {
-            input_tile(p, part.tile + i, i, own);
+            input_tile(p, &part.block, i, own);
         }
     }
     for (int f = 0; f < WINO_F; f++) {
@@ -259,7 +256,7 @@ static void piece_run(void *arg, int piece, int thread) {
             panel_run(&part, f, panel);
         }
     }
-    for (int i = 0; i < part.tiles; i++) {
+    for (int i = 0; i < part.block.tiles; i++) {
         for (int panel = part.panel; panel < part.panel_end; panel++) {
             output_panel(&part, i, panel);
         }
@@ -269,7 +266,7 @@ static void piece_run(void *arg, int piece, int thread) {
 /* ---- a pass: in scratch the weights, unless they were packed, the inputs of all blocks, if they are shared, and what each thread needs ---- */
 
 static size_t pass_bytes(const struct pass *p, int packed, int threads) {
-    return (packed || p->own_weights ? 0 : weight_bytes(p)) + (p->panel_parts > 1 ? (size_t)p->blocks * v_bytes(p) : 0) + (size_t)threads * each_bytes(p);
+    return (packed || p->own_weights ? 0 : weight_bytes(p)) + (p->panel_parts > 1 ? (size_t)p->grid.blocks * v_bytes(p) : 0) + (size_t)threads * each_bytes(p);
 }
 
 static void pass_run(struct pass *p, const struct conv_call *call) {
@@ -282,11 +279,12 @@ static void pass_run(struct pass *p, const struct conv_call *call) {
     }
     if (p->panel_parts > 1) {
         p->v = (real *)(void *)scratch;
-        scratch += (size_t)p->blocks * v_bytes(p);
-        body_split(call->threads, (size_t)p->tiles, (size_t)p->tiles * WINO_F * (size_t)p->in_width, input_range, p);
+        scratch += (size_t)p->grid.blocks * v_bytes(p);
+        size_t units = (size_t)p->grid.blocks * (size_t)p->grid.block;
+        body_split(call->threads, units, units * WINO_F * (size_t)p->in_width, input_range, p);
     }
     p->scratch = scratch, p->scratch_each = each_bytes(p);
-    threads_run(call->threads, p->blocks * p->panel_parts, piece_run, p);
+    threads_run(call->threads, p->grid.blocks * p->panel_parts, piece_run, p);
 }
 
 static void forward(const struct conv_call *call) {
@@ -326,23 +324,21 @@ static int taps_inside(const struct axis *a) {
 }
 
 /* Worth it where the products are few enough to pay for the transforms, of pixels (channels) and of weights (tiles). channels: at least, on both sides;
- * gain: nominal products for each one of these, at least. */
-static int worth(const struct conv *c, int batch, int training, int channels, double gain) {
-    enum { TILES_TRAINING = 32, TILES = 12 };
+ * tiles: of the batch, at least; gain: nominal products for each one of these, at least. */
+static int worth(const struct conv *c, int batch, int channels, int tiles, double gain) {
     int able = c->size_h == 3 && c->size_w == 3 && c->stride_h == 1 && c->stride_w == 1 && c->dilation_h == 1 && c->dilation_w == 1 && c->groups == 1;
     struct axis h = conv_axis_h(c, 0), w = conv_axis_w(c, 0);
-    int tiles = wino_tiles(c->oh) * wino_tiles(c->ow);
-    return able && c->c >= channels && c->k >= channels && (double)tiles * batch >= (training ? TILES_TRAINING : TILES)
-        && (double)taps_inside(&h) * taps_inside(&w) >= gain * WINO_F * tiles;
+    return able && c->c >= channels && c->k >= channels && (double)wino_tiles(c->oh) * wino_tiles(c->ow) * batch >= tiles
+        && (double)taps_inside(&h) * taps_inside(&w) >= gain * wino_products(c->oh) * wino_products(c->ow);
 }
 
 static int supports(const struct conv *c, int batch, int training) {
-    return worth(c, batch, training, 16, 1.7);
+    return worth(c, batch, 16, training ? 32 : 12, 1.7);
 }
 
 /* Beside products of bfloat16, twice as fast. In training their gradient of the weights is the slower; to infer, transformed weights are eight times theirs. */
 static int supports_large(const struct conv *c, int batch, int training) {
-    return training ? worth(c, batch, 1, 16, 2.7) : worth(c, batch, 0, 64, 3);
+    return training ? worth(c, batch, 16, 32, 2.7) : worth(c, batch, 64, 48, 3);
 }
 
 #define WINOGRAD(takes) {"winograd", LAYOUT_NHWC, takes, packed_bytes, scratch_bytes, pack, forward, backward_data, K(wino_backward_weight), 0}

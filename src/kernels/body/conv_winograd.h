@@ -1,5 +1,6 @@
 /* conv_winograd: convolutions of 3x3, stride 1, of LAYOUT_NHWC with fewer multiplications. An output tile of 4x4 is made of 6x6 products a channel
  * in place of 16 x 9: F(4x4, 3x3) over the points 0, +-1, +-2 and infinity (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2016).
+ * Where a map's side is no multiple of 4, some tiles are 3 high or wide (conv_winograd_grid.h).
  *
  *     y = A' [(G g G') * (B' x B)] A        gradient of g = G' [sum over tiles (A dy A') * (B' x B)] G
  *
@@ -12,18 +13,16 @@
 #define DLCLI_KERNELS_BODY_CONV_WINOGRAD_H
 
 #include "kernels/body/conv_nhwc.h"
+#include "kernels/body/conv_winograd_grid.h"
 
 enum {
-    WINO_OUT = 4, WINO_IN = 6, WINO_F = WINO_IN * WINO_IN,
     WINO_SKEW = 16,        /* reals between frequencies besides: 36 streams a power of two apart would fight for one set of a cache */
 };
 
-/* One tile of an image of NHWC: its pixels row.., col.. (which may lie outside), `channels` apart. */
-struct wino_tile { int h, w, row, col; ptrdiff_t channels; };
-
-/* to[f * step + c] = B' x B of the n channels at x (the image's first pixel); pixels outside are zeros, and what fills up the last vector. */
+/* to[f * step + c] = B' x B of the n channels at x (the image's first pixel), for the frequencies that the tile has; pixels outside are zeros, and what
+ * fills up the last vector. */
 void K(wino_input)(const struct wino_tile *t, const elem *x, size_t n, real *to, ptrdiff_t step);
-/* The same for A dy A' of the 4x4 pixels. */
+/* The same for A dy A' of the tile's own pixels, 4x4 or fewer. */
 void K(wino_gradient)(const struct wino_tile *t, const elem *dy, size_t n, real *to, ptrdiff_t step);
 
 /* What happens to a tile of the output: y = act(A' from A + bias), or y += it. bias: reals of the n channels, or NULL. */
@@ -36,9 +35,5 @@ void K(wino_weight_back)(const real *from, ptrdiff_t step, vec *taps);
 
 size_t K(wino_weight_scratch)(const struct conv *conv, int batch, int threads);
 void K(wino_backward_weight)(const struct conv_call *call);
-
-static inline int wino_tiles(int extent) {
-    return conv_parts(extent, WINO_OUT);
-}
 
 #endif

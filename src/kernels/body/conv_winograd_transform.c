@@ -20,6 +20,15 @@ INLINE void input_line(const vec *d, int step, vec *v) {
     v[5] = 4 * d[step] - 5 * d[3 * step] + d[5 * step];
 }
 
+/* Five pixels, without the point -2: F(3, 3), each line times what makes G's the same. */
+INLINE void input_line_short(const vec *d, int step, vec *v) {
+    v[0] = 4 * (d[0] - d[2 * step]) + 2 * (d[3 * step] - d[step]);
+    v[1] = 3 * (d[3 * step] - d[2 * step] - 2 * d[step]);
+    v[2] = d[3 * step] - 3 * d[2 * step] + 2 * d[step];
+    v[3] = 4 * (d[3 * step] - d[step]);
+    v[5] = d[4 * step] - d[2 * step] - 2 * (d[3 * step] - d[step]);
+}
+
 /* A': six frequencies to four pixels. */
 INLINE void output_line(const vec *m, int step, vec *y) {
     vec s = m[step] + m[2 * step], d = m[step] - m[2 * step], p = m[3 * step] + m[4 * step], q = m[3 * step] - m[4 * step];
@@ -27,6 +36,13 @@ INLINE void output_line(const vec *m, int step, vec *y) {
     y[1] = d + 2 * q;
     y[2] = s + 4 * p;
     y[3] = d + 8 * q + m[5 * step];
+}
+
+INLINE void output_line_short(const vec *m, int step, vec *y) {
+    vec s = m[step] + m[2 * step], d = m[step] - m[2 * step];
+    y[0] = m[0] + s + m[3 * step];
+    y[1] = d + 2 * m[3 * step];
+    y[2] = s + 4 * m[3 * step] + m[5 * step];
 }
 
 /* A: the gradient of four pixels to that of six frequencies. */
@@ -38,6 +54,15 @@ INLINE void gradient_line(const vec *y, int step, vec *m) {
     m[3] = far + off;
     m[4] = far - off;
     m[5] = y[3 * step];
+}
+
+INLINE void gradient_line_short(const vec *y, int step, vec *m) {
+    vec even = y[0] + y[2 * step];
+    m[0] = y[0];
+    m[1] = even + y[step];
+    m[2] = even - y[step];
+    m[3] = y[0] + 2 * y[step] + 4 * y[2 * step];
+    m[5] = y[2 * step];
 }
 
 /* G: three weights to six frequencies. */
@@ -66,11 +91,11 @@ INLINE void weight_back_line(const vec *u, int step, vec *g) {
 /* A tile's rows, from its first column; a row outside is some other one, behind a mask of zeros. Columns first .. end lie inside; all: everything does. */
 struct lines { const elem *row[WINO_IN]; vec_int mask[WINO_IN]; ptrdiff_t channels; int first, end, all; };
 
-static void lines_make(const struct wino_tile *t, const elem *x, int size, struct lines *l) {
+static void lines_make(const struct wino_tile *t, const elem *x, int rows, int columns, struct lines *l) {
     l->channels = t->channels;
-    l->first = conv_most(0, -t->col), l->end = conv_least(size, t->w - t->col);
-    l->all = l->first == 0 && l->end == size && t->row >= 0 && t->row + size <= t->h;
-    for (int i = 0; i < size; i++) {
+    l->first = conv_most(0, -t->col), l->end = conv_least(columns, t->w - t->col);
+    l->all = l->first == 0 && l->end == columns && t->row >= 0 && t->row + rows <= t->h;
+    for (int i = 0; i < rows; i++) {
         int row = t->row + i, inside = row >= 0 && row < t->h;
         l->row[i] = x + ((ptrdiff_t)(inside ? row : 0) * t->w + t->col) * t->channels;
         l->mask[i] = (vec_int){0} - inside;
@@ -78,70 +103,99 @@ static void lines_make(const struct wino_tile *t, const elem *x, int size, struc
 }
 
 /* Column j of n <= LANES channels from c; all: it lies inside, and n is LANES. */
-INLINE void load_column(const struct lines *l, const int size, const int all, int j, ptrdiff_t c, size_t n, vec *d) {
+INLINE void load_column(const struct lines *l, const int rows, const int all, int j, ptrdiff_t c, size_t n, vec *d) {
     ptrdiff_t at = j * l->channels + c;
     if (!all && (j < l->first || j >= l->end)) {
-        UNROLL for (int i = 0; i < size; i++) {
+        UNROLL for (int i = 0; i < rows; i++) {
             d[i] = (vec){0};
         }
         return;
     }
-    UNROLL for (int i = 0; i < size; i++) {
+    UNROLL for (int i = 0; i < rows; i++) {
         vec_load_n(&d[i], l->row[i] + at, all ? LANES : n);
         d[i] = all ? d[i] : (vec)((vec_int)d[i] & l->mask[i]);
     }
 }
 
-/* size x size pixels to 6x6 frequencies. */
-INLINE void transform(const struct lines *l, const int size, const int all, ptrdiff_t c, size_t n, real *to, ptrdiff_t step) {
+/* Which of the two, and of which tile. */
+enum { PIXELS, GRADIENT };
+
+/* Pixels that a tile's line has. */
+INLINE int line_size(const int what, const int is_short) {
+    return (what == PIXELS ? WINO_IN : WINO_OUT) - is_short;
+}
+
+INLINE void line_to_frequencies(const int what, const int is_short, const vec *from, vec *line) {
+    if (what == PIXELS) {
+        is_short ? input_line_short(from, 1, line) : input_line(from, 1, line);
+    } else {
+        is_short ? gradient_line_short(from, 1, line) : gradient_line(from, 1, line);
+    }
+}
+
+/* 1 where a line of such a tile has the frequency. */
+INLINE int has(const int is_short, int frequency) {
+    return !is_short || frequency != WINO_LEFT_OUT;
+}
+
+INLINE void transform(const struct lines *l, const int what, const int short_h, const int short_w, const int all, ptrdiff_t c, size_t n, real *to, ptrdiff_t step) {
     vec half[WINO_F], from[WINO_IN], line[WINO_IN];
-    ROLL for (int j = 0; j < size; j++) {
-        load_column(l, size, all, j, c, n, from);
-        if (size == WINO_IN) {
-            input_line(from, 1, line);
-        } else {
-            gradient_line(from, 1, line);
-        }
+    ROLL for (int j = 0; j < line_size(what, short_w); j++) {
+        load_column(l, line_size(what, short_h), all, j, c, n, from);
+        line_to_frequencies(what, short_h, from, line);
         UNROLL for (int i = 0; i < WINO_IN; i++) {
-            half[i * WINO_IN + j] = line[i];
+            if (has(short_h, i)) {
+                half[i * WINO_IN + j] = line[i];
+            }
         }
     }
-    ROLL for (int i = 0; i < WINO_IN; i++, to += WINO_IN * step) {
-        UNROLL for (int j = 0; j < size; j++) {
+    ROLL for (int i = 0; i < WINO_IN; i++) {
+        if (!has(short_h, i)) {
+            continue;
+        }
+        UNROLL for (int j = 0; j < line_size(what, short_w); j++) {
             from[j] = half[i * WINO_IN + j];
         }
-        if (size == WINO_IN) {
-            input_line(from, 1, line);
-        } else {
-            gradient_line(from, 1, line);
-        }
+        line_to_frequencies(what, short_w, from, line);
         UNROLL for (int j = 0; j < WINO_IN; j++) {
-            vec_store_reals(to + j * step, &line[j]);
+            if (has(short_w, j)) {
+                vec_store_reals(to + (i * WINO_IN + j) * step, &line[j]);
+            }
         }
     }
 }
 
-INLINE void transform_channels(const struct wino_tile *t, const int size, const elem *x, size_t n, real *to, ptrdiff_t step) {
+INLINE void transform_channels(const struct wino_tile *t, const int what, const int short_h, const int short_w, const elem *x, size_t n, real *to, ptrdiff_t step) {
     struct lines l;
     size_t c = 0;
-    lines_make(t, x, size, &l);
+    lines_make(t, x, line_size(what, short_h), line_size(what, short_w), &l);
     for (; l.all && c + LANES <= n; c += LANES) {
-        transform(&l, size, 1, (ptrdiff_t)c, LANES, to + c, step);
+        transform(&l, what, short_h, short_w, 1, (ptrdiff_t)c, LANES, to + c, step);
     }
     for (; c + LANES <= n; c += LANES) {
-        transform(&l, size, 0, (ptrdiff_t)c, LANES, to + c, step);
+        transform(&l, what, short_h, short_w, 0, (ptrdiff_t)c, LANES, to + c, step);
     }
     if (c < n) {
-        transform(&l, size, 0, (ptrdiff_t)c, n - c, to + c, step);
+        transform(&l, what, short_h, short_w, 0, (ptrdiff_t)c, n - c, to + c, step);
     }
 }
 
+/* A copy for each form of tile. */
+#define EACH_FORM(t, call) \
+    if ((t)->short_h) { \
+        if ((t)->short_w) { call(1, 1); } else { call(1, 0); } \
+    } else { \
+        if ((t)->short_w) { call(0, 1); } else { call(0, 0); } \
+    }
+
 void K(wino_input)(const struct wino_tile *t, const elem *x, size_t n, real *to, ptrdiff_t step) {
-    transform_channels(t, WINO_IN, x, n, to, step);
+#define INPUT(h, w) transform_channels(t, PIXELS, h, w, x, n, to, step)
+    EACH_FORM(t, INPUT)
 }
 
 void K(wino_gradient)(const struct wino_tile *t, const elem *dy, size_t n, real *to, ptrdiff_t step) {
-    transform_channels(t, WINO_OUT, dy, n, to, step);
+#define DY(h, w) transform_channels(t, GRADIENT, h, w, dy, n, to, step)
+    EACH_FORM(t, DY)
 }
 
 /* ---- frequencies to pixels ---- */
@@ -158,8 +212,8 @@ static void activate(enum activation activation, vec *row) {
 }
 
 /* A row's pixels to y, `count` of them. */
-INLINE void store_row(const vec *row, int count, ptrdiff_t channels, int add, elem *y, size_t n) {
-    UNROLL for (int j = 0; j < WINO_OUT; j++) {
+INLINE void store_row(const vec *row, const int most, int count, ptrdiff_t channels, int add, elem *y, size_t n) {
+    UNROLL for (int j = 0; j < most; j++) {
         if (j < count) {
             vec v = row[j], old;
             if (add) {
@@ -171,32 +225,44 @@ INLINE void store_row(const vec *row, int count, ptrdiff_t channels, int add, el
     }
 }
 
-INLINE void output(const struct wino_tile *t, const real *from, ptrdiff_t step, const struct wino_finish *finish, const vec *bias, elem *y, size_t n) {
-    vec half[WINO_OUT * WINO_IN], line[WINO_IN], pixels[WINO_OUT];
-    int rows = conv_least(WINO_OUT, t->h - t->row), columns = conv_least(WINO_OUT, t->w - t->col);
+INLINE void line_to_pixels(const int is_short, const vec *line, vec *pixels) {
+    is_short ? output_line_short(line, 1, pixels) : output_line(line, 1, pixels);
+}
+
+INLINE void output(const struct wino_tile *t, const int short_h, const int short_w, const real *from, ptrdiff_t step, const struct wino_finish *finish, const vec *bias, elem *y, size_t n) {
+    const int height = WINO_OUT - short_h, width = WINO_OUT - short_w;
+    vec half[WINO_OUT * WINO_IN], line[WINO_IN], pixels[WINO_OUT] = {{0}};
+    int rows = conv_least(height, t->h - t->row), columns = conv_least(width, t->w - t->col);
     const vec_int negative = (vec_int){0} - (finish->activation == ACT_RELU);
     ROLL for (int j = 0; j < WINO_IN; j++) {
-        UNROLL for (int i = 0; i < WINO_IN; i++) {
-            vec_load_reals(&line[i], from + (i * WINO_IN + j) * step);
+        if (!has(short_w, j)) {
+            continue;
         }
-        output_line(line, 1, pixels);
-        UNROLL for (int i = 0; i < WINO_OUT; i++) {
+        UNROLL for (int i = 0; i < WINO_IN; i++) {
+            if (has(short_h, i)) {
+                vec_load_reals(&line[i], from + (i * WINO_IN + j) * step);
+            }
+        }
+        line_to_pixels(short_h, line, pixels);
+        UNROLL for (int i = 0; i < height; i++) {
             half[i * WINO_IN + j] = pixels[i];
         }
     }
     ROLL for (int i = 0; i < rows; i++, y += t->w * t->channels) {
         UNROLL for (int j = 0; j < WINO_IN; j++) {
-            line[j] = half[i * WINO_IN + j];
+            if (has(short_w, j)) {
+                line[j] = half[i * WINO_IN + j];
+            }
         }
-        output_line(line, 1, pixels);
-        UNROLL for (int j = 0; j < WINO_OUT; j++) {
+        line_to_pixels(short_w, line, pixels);
+        UNROLL for (int j = 0; j < width; j++) {
             pixels[j] += *bias;
             pixels[j] = (vec)((vec_int)pixels[j] & ~((pixels[j] < 0) & negative));
         }
         if (finish->activation != ACT_LINEAR && finish->activation != ACT_RELU) {
             activate(finish->activation, pixels);
         }
-        store_row(pixels, columns, t->channels, finish->add, y, n);
+        store_row(pixels, width, columns, t->channels, finish->add, y, n);
     }
 }
 
@@ -208,11 +274,8 @@ void K(wino_output)(const struct wino_tile *t, const real *from, ptrdiff_t step,
         if (finish->bias != NULL) {
             conv_load(&bias, finish->bias + c, (int)some);
         }
-        if (some == LANES) {
-            output(t, from + c, step, finish, &bias, at + c, LANES);
-        } else {
-            output(t, from + c, step, finish, &bias, at + c, some);
-        }
+#define OUTPUT(h, w) some == LANES ? output(t, h, w, from + c, step, finish, &bias, at + c, LANES) : output(t, h, w, from + c, step, finish, &bias, at + c, some)
+        EACH_FORM(t, OUTPUT)
     }
 }
 

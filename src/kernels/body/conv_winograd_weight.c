@@ -10,10 +10,9 @@ struct grad {
     const struct conv_call *call;
     const struct conv *conv;
     struct wino_tile x_tile, y_tile;         /* an image's extents, and the distance of its pixels */
-    int tiles_w, tiles_each, tiles;          /* of a row, of a sample, in all */
+    struct wino_grid grid;
     struct panels panels;                    /* of input channels */
-    int k_vectors, c_parts, k_parts, parts;  /* rectangles: ranges of panels x ranges of vectors of output channels; parts of the tiles */
-    int block;                               /* tiles at a time */
+    int k_vectors, c_parts, k_parts, parts;  /* rectangles: ranges of panels x ranges of vectors of output channels; parts of the blocks */
     int c_room, k_room;                      /* channels of the largest rectangle, whole vectors */
     ptrdiff_t v_step, d_step, s_step;        /* between frequencies of x, of dy, of the sums */
     real *partial;                           /* where parts > 1: [part][k][vector of c][tap][lane] */
@@ -22,26 +21,25 @@ struct grad {
     size_t scratch_each;
 };
 
-/* Rectangles that make the transforms cheap against the products; then parts of the tiles, until there are pieces enough for a large team. */
+enum { BLOCK = 64 };                         /* tiles at a time */
+
+/* Rectangles that make the transforms cheap against the products; then parts of the blocks, until there are pieces enough for a large team. */
 static void cut(struct grad *g) {
-    enum { SMALL = 64, LARGE = 128, MANY = 256 * 256, WANTED = 16, BLOCK = 64 };
+    enum { SMALL = 64, LARGE = 128, MANY = 256 * 256, WANTED = 16 };
     int side = g->conv->c * g->conv->k > MANY ? LARGE : SMALL;
     g->c_parts = conv_least(g->panels.count, conv_parts(g->conv->c, side));
     g->k_parts = conv_least(g->k_vectors, conv_parts(g->conv->k, side));
-    int most = conv_parts(g->tiles, BLOCK);
-    g->parts = conv_least(most, conv_parts(WANTED, g->c_parts * g->k_parts));
-    int each = conv_parts(g->tiles, g->parts);
-    g->block = conv_parts(each, conv_parts(each, BLOCK));
+    g->parts = conv_least(g->grid.blocks, conv_parts(WANTED, g->c_parts * g->k_parts));
     g->c_room = conv_parts(g->panels.count, g->c_parts) * NHWC_N * LANES;
     g->k_room = conv_parts(g->k_vectors, g->k_parts) * LANES;
-    g->v_step = (ptrdiff_t)g->block * g->c_room + WINO_SKEW;
-    g->d_step = (ptrdiff_t)g->block * g->k_room + WINO_SKEW;
+    g->v_step = (ptrdiff_t)g->grid.block * g->c_room + WINO_SKEW;
+    g->d_step = (ptrdiff_t)g->grid.block * g->k_room + WINO_SKEW;
     g->s_step = (ptrdiff_t)g->k_room * g->c_room + WINO_SKEW;
 }
 
 static struct grad grad_make(const struct conv *c, int batch) {
     struct grad g = {.conv = c, .x_tile = {.h = c->h, .w = c->w, .channels = c->c}, .y_tile = {.h = c->oh, .w = c->ow, .channels = c->k}};
-    g.tiles_w = wino_tiles(c->ow), g.tiles_each = wino_tiles(c->oh) * g.tiles_w, g.tiles = g.tiles_each * batch;
+    g.grid = wino_grid(c->oh, c->ow, batch, BLOCK);
     g.panels = panels_of(c->c);
     g.k_vectors = conv_parts(c->k, LANES);
     cut(&g);
@@ -66,38 +64,36 @@ static size_t each_bytes(const struct grad *g) {
 
 struct part {
     const struct grad *g;
-    int at, panel, panel_end, first, k, k_end;    /* of the parts of the tiles; panels, the first one's channel; output channels */
-    int tile, tiles;                              /* the block at hand */
+    int at, panel, panel_end, first, k, k_end;    /* of the parts of the blocks; panels, the first one's channel; output channels */
+    struct wino_block block;                      /* at hand */
     real *v, *d, *sums;
 };
-
-static struct wino_tile tile_at(const struct grad *g, const struct wino_tile *image, int tile, int pad_h, int pad_w) {
-    struct wino_tile t = *image;
-    t.row = tile % g->tiles_each / g->tiles_w * WINO_OUT - pad_h;
-    t.col = tile % g->tiles_w * WINO_OUT - pad_w;
-    return t;
-}
 
 /* Frequencies of x, [panel][tile][width], and of dy, [tile][k]. */
 static void transform_tile(const struct part *part, int i) {
     const struct grad *g = part->g;
-    int tile = part->tile + i, sample = tile / g->tiles_each;
-    struct wino_tile in = tile_at(g, &g->x_tile, tile, g->conv->pad_top, g->conv->pad_left), out = tile_at(g, &g->y_tile, tile, 0, 0);
+    int sample;
+    struct wino_tile in = wino_tile(&g->grid, &part->block, i, &g->x_tile, g->conv->pad_top, g->conv->pad_left, &sample);
+    struct wino_tile out = wino_tile(&g->grid, &part->block, i, &g->y_tile, 0, 0, &sample);
     const elem *x = (const elem *)g->call->x + (ptrdiff_t)sample * in.h * in.w * in.channels, *dy = (const elem *)g->call->dy + (ptrdiff_t)sample * out.h * out.w * out.channels;
     for (int panel = part->panel; panel < part->panel_end; panel++) {
         int first = panel_begin(&g->panels, panel), width = panel_vectors(&g->panels, panel) * LANES;
-        real *v = part->v + (ptrdiff_t)(first - part->first) * g->block + (ptrdiff_t)i * width;
+        real *v = part->v + (ptrdiff_t)(first - part->first) * g->grid.block + (ptrdiff_t)i * width;
         K(wino_input)(&in, x + first, (size_t)conv_least(width, g->conv->c - first), v, g->v_step);
     }
     K(wino_gradient)(&out, dy + part->k, (size_t)(part->k_end - part->k), part->d + (ptrdiff_t)i * g->k_room, g->d_step);
 }
 
-/* sums[f][panel][k][width], set or added to. */
+/* sums[f][panel][k][width], set or added to; of no tiles: set to zeros. */
 static void multiply(const struct part *part, int f, int panel, int add) {
     const struct grad *g = part->g;
+    struct range having = wino_having(&part->block, f);
+    if (add && having.begin == having.end) {
+        return;
+    }
     int first = panel_begin(&g->panels, panel), vectors = panel_vectors(&g->panels, panel), width = vectors * LANES, count = part->k_end - part->k, rows = conv_parts(count, NHWC_R);
-    struct stretch all = {0, 0, part->tiles};
-    struct nhwc_sums s = {.x = part->v + f * g->v_step + (ptrdiff_t)(first - part->first) * g->block, .stretches = &all, .count = 1, .x_step = 1, .dy_step = g->k_room,
+    struct stretch all = {having.begin, having.begin, having.end - having.begin};
+    struct nhwc_sums s = {.x = part->v + f * g->v_step + (ptrdiff_t)(first - part->first) * g->grid.block, .stretches = &all, .count = 1, .x_step = 1, .dy_step = g->k_room,
         .add = add, .sum_m = width};
     for (int i = 0; i < rows; i++) {
         int k = conv_part(count, rows, i), m = conv_part(count, rows, i + 1) - k;
@@ -114,7 +110,7 @@ static void add_bias(const struct part *part, int add) {
     const real *d = part->d + (WINO_IN + 1) * g->d_step;
     for (int k = 0; k < part->k_end - part->k; k++) {
         real sum = add ? bias[k] : 0;
-        for (int i = 0; i < part->tiles; i++) {
+        for (int i = 0; i < part->block.tiles; i++) {
             sum += d[(ptrdiff_t)i * g->k_room + k];
         }
         bias[k] = sum;
@@ -163,7 +159,7 @@ static void finish_panel(const struct part *part, int panel, int k) {
 }
 
 static void block_run(const struct part *part, int add) {
-    for (int i = 0; i < part->tiles; i++) {
+    for (int i = 0; i < part->block.tiles; i++) {
         transform_tile(part, i);
     }
     for (int f = 0; f < WINO_F; f++) {
@@ -184,10 +180,10 @@ static void piece_run(void *arg, int piece, int thread) {
     part.panel = conv_part(g->panels.count, g->c_parts, of_c), part.panel_end = conv_part(g->panels.count, g->c_parts, of_c + 1);
     part.first = panel_begin(&g->panels, part.panel);
     part.k = conv_part(g->k_vectors, g->k_parts, of_k) * LANES, part.k_end = conv_least(g->conv->k, conv_part(g->k_vectors, g->k_parts, of_k + 1) * LANES);
-    int begin = conv_part(g->tiles, g->parts, part.at), end = conv_part(g->tiles, g->parts, part.at + 1);
-    for (part.tile = begin; part.tile < end; part.tile += part.tiles) {
-        part.tiles = conv_least(g->block, end - part.tile);
-        block_run(&part, part.tile > begin);
+    int begin = conv_part(g->grid.blocks, g->parts, part.at), end = conv_part(g->grid.blocks, g->parts, part.at + 1);
+    for (int block = begin; block < end; block++) {
+        part.block = wino_block(&g->grid, block);
+        block_run(&part, block > begin);
     }
     for (int k = part.k; k < part.k_end; k++) {
         for (int panel = part.panel; panel < part.panel_end; panel++) {
