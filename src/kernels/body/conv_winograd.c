@@ -333,7 +333,7 @@ static int worth(const struct conv *c, int batch, int channels, int tiles, doubl
 }
 
 static int supports(const struct conv *c, int batch, int training) {
-    return worth(c, batch, 16, training ? 32 : 12, 1.7);
+    return worth(c, batch, 16, training ? 32 : 12, 1.6);
 }
 
 /* Beside products of bfloat16, twice as fast. In training their gradient of the weights is the slower; to infer, transformed weights are eight times theirs. */
