@@ -82,7 +82,8 @@ INLINE void tile(const int M, const int P, const struct lanes_tile *t) {
     }
 }
 
-INLINE void gradient(const int M, const int N, const struct lanes_sums *s) {
+/* slides: the columns are neighbouring taps, and all but the last are those of the place before. */
+INLINE void gradient(const int M, const int N, const int slides, const struct lanes_sums *s) {
     vec sum[CONV_SUMS];
     UNROLL for (int i = 0; i < M * N; i++) {
         sum[i] = s->sum[i / N * s->sum_m + i % N * s->sum_n];
@@ -90,43 +91,18 @@ INLINE void gradient(const int M, const int N, const struct lanes_sums *s) {
     for (int b = 0; b < s->blocks; b++) {
         for (int r = 0; r < s->rows; r++) {
             const real *x = s->x + b * s->x_block + r * s->x_row, *dy = s->dy + b * s->dy_block + r * s->dy_row;
+            vec at[CONV_SUMS];
+            UNROLL for (int n = 1; n < N && slides; n++) {
+                vec_load_reals(&at[n], x + (n - 1) * s->x_n);
+            }
             for (int q = 0; q < s->cols; q++, x += s->x_col, dy += s->dy_col) {
-                vec at[LANES_N];
                 UNROLL for (int n = 0; n < N; n++) {
-                    vec_load_reals(&at[n], x + n * s->x_n);
-                }
-                UNROLL for (int m = 0; m < M; m++) {
-                    vec d;
-                    vec_load_reals(&d, dy + m * s->dy_m);
-                    UNROLL for (int n = 0; n < N; n++) {
-                        sum[m * N + n] += at[n] * d;
+                    if (slides && n < N - 1) {
+                        at[n] = at[n + 1];
+                    } else {
+                        vec_load_reals(&at[n], x + n * s->x_n);
                     }
                 }
-            }
-        }
-    }
-    UNROLL for (int i = 0; i < M * N; i++) {
-        s->sum[i / N * s->sum_m + i % N * s->sum_n] = sum[i];
-    }
-}
-
-INLINE void neighbours(const int M, const int N, const struct lanes_sums *s) {
-    vec sum[CONV_SUMS];
-    UNROLL for (int i = 0; i < M * N; i++) {
-        sum[i] = s->sum[i / N * s->sum_m + i % N * s->sum_n];
-    }
-    for (int b = 0; b < s->blocks; b++) {
-        for (int r = 0; r < s->rows; r++) {
-            const real *x = s->x + b * s->x_block + r * s->x_row, *dy = s->dy + b * s->dy_block + r * s->dy_row;
-            vec at[LANES_TAPS];
-            UNROLL for (int n = 1; n < N; n++, x += s->x_col) {
-                vec_load_reals(&at[n], x);
-            }
-            for (int q = 0; q < s->cols; q++, x += s->x_col, dy += s->dy_col) {
-                UNROLL for (int n = 0; n < N - 1; n++) {
-                    at[n] = at[n + 1];
-                }
-                vec_load_reals(&at[N - 1], x);
                 UNROLL for (int m = 0; m < M; m++) {
                     vec d;
                     vec_load_reals(&d, dy + m * s->dy_m);
@@ -144,8 +120,8 @@ INLINE void neighbours(const int M, const int N, const struct lanes_sums *s) {
 
 /* One copy of each shape, and the tables of them. */
 #define TILE(m, p) static void tile_##m##_##p(const struct lanes_tile *t) { tile(m, p, t); }
-#define GRADIENT(m, n) static void gradient_##m##_##n(const struct lanes_sums *s) { gradient(m, n, s); }
-#define NEIGHBOURS(m, n) static void neighbours_##m##_##n(const struct lanes_sums *s) { neighbours(m, n, s); }
+#define GRADIENT(m, n) static void gradient_##m##_##n(const struct lanes_sums *s) { gradient(m, n, 0, s); }
+#define NEIGHBOURS(m, n) static void neighbours_##m##_##n(const struct lanes_sums *s) { gradient(m, n, 1, s); }
 #define UPTO_1(what, m) what(m, 1)
 #define UPTO_2(what, m) UPTO_1(what, m) what(m, 2)
 #define UPTO_3(what, m) UPTO_2(what, m) what(m, 3)
