@@ -92,8 +92,10 @@ INLINE void gradient(const int M, const int N, const int slides, const struct la
         for (int r = 0; r < s->rows; r++) {
             const real *x = s->x + b * s->x_block + r * s->x_row, *dy = s->dy + b * s->dy_block + r * s->dy_row;
             vec at[CONV_SUMS];
-            UNROLL for (int n = 1; n < N && slides; n++) {
-                vec_load_reals(&at[n], x + (n - 1) * s->x_n);
+            UNROLL for (int n = 1; n < N; n++) {
+                if (slides) {
+                    vec_load_reals(&at[n], x + (n - 1) * s->x_n);
+                }
             }
             for (int q = 0; q < s->cols; q++, x += s->x_col, dy += s->dy_col) {
                 UNROLL for (int n = 0; n < N; n++) {
