@@ -44,18 +44,26 @@ static inline int wino_products(int extent) {
     return WINO_IN * a.large + (WINO_IN - 1) * a.small;
 }
 
-/* Blocks are of whole samples, or parts of one. */
-struct wino_grid { struct wino_axis h, w; int batch, each, together, cuts, blocks, block; };     /* each: tiles of a sample; block: of the largest block */
+/* Blocks: the tiles of `together` samples, cut into `cuts` parts. each: tiles of a sample; block: of the largest block. */
+struct wino_grid { struct wino_axis h, w; int batch, each, together, cuts, blocks, block; };
 
-/* most: tiles of a block, about. */
+static inline void wino_grid_cut(struct wino_grid *g, int together, int most) {
+    g->together = together;
+    g->cuts = conv_parts(g->each * together, most + most / 16);
+    g->block = conv_parts(g->each * together, g->cuts);
+}
+
+/* Blocks of as nearly `most` tiles as some few samples together give. */
 static inline struct wino_grid wino_grid(int h, int w, int batch, int most) {
-    struct wino_grid g = {.h = wino_axis(h), .w = wino_axis(w), .batch = batch};
-    g.each = wino_tiles(h) * wino_tiles(w);
-    g.cuts = 2 * g.each > 3 * most ? conv_parts(g.each, most) : 1;
-    g.together = conv_parts(batch, conv_parts(batch, conv_most(1, (most + g.each / 2) / g.each)));
-    g.together = g.cuts > 1 ? 1 : g.together;
+    enum { FEW = 4 };
+    struct wino_grid g = {.h = wino_axis(h), .w = wino_axis(w), .batch = batch, .each = wino_tiles(h) * wino_tiles(w)};
+    struct wino_grid other = g;
+    for (int together = 1; together <= conv_least(batch, conv_most(FEW, most / g.each)); together++) {
+        wino_grid_cut(&other, together, most);
+        g = other.block > g.block ? other : g;
+    }
+    wino_grid_cut(&g, conv_parts(batch, conv_parts(batch, g.together)), most);
     g.blocks = conv_parts(batch, g.together) * g.cuts;
-    g.block = conv_parts(g.each * g.together, g.cuts);
     return g;
 }
 
