@@ -27,7 +27,7 @@ INLINE void stop_at_zero(const vec *best, vec_int *at) {
 
 INLINE void store_index(uint16_t *to, const vec_int *at, size_t n) {
     if (n == LANES) {
-        *(vec_half *)(void *)to = __builtin_convertvector(*at, vec_half);
+        vec_store_halves(to, (const vec_word *)at);
         return;
     }
     for (size_t i = 0; i < n; i++) {
@@ -191,7 +191,7 @@ void K(maxpool)(struct threads *t, const struct pool *p, const void *x, void *y,
 
 INLINE void load_index(vec_int *at, const uint16_t *from, size_t n) {
     if (n == LANES) {
-        *at = __builtin_convertvector(*(const vec_half *)(const void *)from, vec_int);
+        vec_load_halves((vec_word *)at, from);
         return;
     }
     for (size_t i = 0; i < n; i++) {

@@ -84,11 +84,12 @@ void OWN(bf16_lay_row)(const struct bf16_map *m, const struct bf16_part *part, i
 static void pairs(const elem *restrict a, const elem *restrict b, int channels, int width, uint32_t *restrict to) {
     int i = 0;
     for (; i + LANES <= channels; i += LANES) {
-        vec_word low = __builtin_convertvector(*(const vec_half *)(const void *)(a + i), vec_word), high = {0};
+        vec_word low, high = {0};
+        vec_load_halves(&low, a + i);
         if (b != NULL) {
-            high = __builtin_convertvector(*(const vec_half *)(const void *)(b + i), vec_word) << 16;
+            vec_load_halves(&high, b + i);
         }
-        low |= high;
+        low |= high << 16;
         memcpy(to + i, &low, sizeof low);
     }
     for (; i < channels; i++) {

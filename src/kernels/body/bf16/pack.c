@@ -62,9 +62,10 @@ static void store_halves(const struct pack *j, const struct columns *to, int at,
     for (int i = 0; i < n; i++) {
         int channel = (at + i) / j->taps, tap = (at + i) % j->taps;
         uint32_t *words = words_at(j, j->to, to, tap, channel / 2);
-        vec_half half;
-        vec_store((elem *)(void *)&half, &v[i]);
-        vec_word word = __builtin_convertvector(half, vec_word), lower;
+        elem half[LANES];
+        vec_word word, lower;
+        vec_store(half, &v[i]);
+        vec_load_halves(&word, half);
         if (channel % 2 != 0) {
             memcpy(&lower, words, sizeof lower);
             word = word << 16 | lower;

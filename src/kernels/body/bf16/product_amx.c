@@ -74,11 +74,11 @@ INLINE void load_pairs(vec *v, const elem *a, const elem *b, int count) {
     uint32_t pair[LANES] = {0};
     vec_word low, high = {0};
     if (count == LANES) {
-        low = __builtin_convertvector(*(const vec_half *)(const void *)a, vec_word);
+        vec_load_halves(&low, a);
         if (b != NULL) {
-            high = __builtin_convertvector(*(const vec_half *)(const void *)b, vec_word) << 16;
+            vec_load_halves(&high, b);
         }
-        *v = (vec)(low | high);
+        *v = (vec)(low | high << 16);
         return;
     }
     for (int i = 0; i < count; i++) {
