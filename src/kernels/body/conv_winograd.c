@@ -162,7 +162,7 @@ static real *block_v(const struct pass *p, int block) {
 /* Frequencies of tile i of a block. */
 static void input_tile(const struct pass *p, const struct wino_block *block, int i, real *v) {
     int sample;
-    struct wino_tile t = wino_tile(&p->grid, block, i, &p->in_tile, p->pad_h, p->pad_w, &sample);
+    struct wino_tile t = wino_tile_read(&p->grid, block, i, &p->in_tile, p->pad_h, p->pad_w, &sample);
     const elem *x = p->in + (ptrdiff_t)sample * t.h * t.w * t.channels;
     K(wino_input)(&t, x, (size_t)p->in_c, v + i * p->in_width, p->v_step);
 }

@@ -16,8 +16,9 @@ enum {
     WINO_CLASSES = 4,
 };
 
-/* One tile of an image of NHWC: its pixels row.., col.. (which may lie outside), `channels` apart; whether it is of 3 rows, of 3 columns. */
-struct wino_tile { int h, w, row, col, short_h, short_w; ptrdiff_t channels; };
+/* One tile of an image of NHWC: its pixels row.., col.. (which may lie outside), `channels` apart; whether it is of 3 rows, of 3 columns. next: how many
+ * numbers on the pixels lie that will be read next, and are asked for meanwhile. */
+struct wino_tile { int h, w, row, col, short_h, short_w; ptrdiff_t channels, next; };
 
 /* An axis: tiles of 4, then tiles of 3. */
 struct wino_axis { int large, small; };
@@ -105,6 +106,18 @@ static inline struct wino_tile wino_tile(const struct wino_grid *g, const struct
     int row = at % each / columns, column = at % columns;
     t.row = (t.short_h ? WINO_OUT * g->h.large + (WINO_OUT - 1) * row : WINO_OUT * row) - pad_h;
     t.col = (t.short_w ? WINO_OUT * g->w.large + (WINO_OUT - 1) * column : WINO_OUT * column) - pad_w;
+    return t;
+}
+
+static inline ptrdiff_t wino_corner(const struct wino_tile *t, int sample) {
+    return (((ptrdiff_t)sample * t->h + t->row) * t->w + t->col) * t->channels;
+}
+
+/* The same, of a tile whose pixels are read: the next one's are asked for. */
+static inline struct wino_tile wino_tile_read(const struct wino_grid *g, const struct wino_block *b, int i, const struct wino_tile *image, int pad_h, int pad_w, int *sample) {
+    int other;
+    struct wino_tile t = wino_tile(g, b, i, image, pad_h, pad_w, sample), next = wino_tile(g, b, i + 1 < b->tiles ? i + 1 : i, image, pad_h, pad_w, &other);
+    t.next = wino_corner(&next, other) - wino_corner(&t, *sample);
     return t;
 }
 

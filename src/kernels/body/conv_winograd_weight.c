@@ -73,8 +73,8 @@ struct part {
 static void transform_tile(const struct part *part, int i) {
     const struct grad *g = part->g;
     int sample;
-    struct wino_tile in = wino_tile(&g->grid, &part->block, i, &g->x_tile, g->conv->pad_top, g->conv->pad_left, &sample);
-    struct wino_tile out = wino_tile(&g->grid, &part->block, i, &g->y_tile, 0, 0, &sample);
+    struct wino_tile in = wino_tile_read(&g->grid, &part->block, i, &g->x_tile, g->conv->pad_top, g->conv->pad_left, &sample);
+    struct wino_tile out = wino_tile_read(&g->grid, &part->block, i, &g->y_tile, 0, 0, &sample);
     const elem *x = (const elem *)g->call->x + (ptrdiff_t)sample * in.h * in.w * in.channels, *dy = (const elem *)g->call->dy + (ptrdiff_t)sample * out.h * out.w * out.channels;
     for (int panel = part->panel; panel < part->panel_end; panel++) {
         int first = panel_begin(&g->panels, panel), width = panel_vectors(&g->panels, panel) * LANES;
