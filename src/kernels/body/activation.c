@@ -6,7 +6,6 @@
 enum { SPAN = 512 };
 
 static const real SELU_SCALE = (real)1.0507009873554804934193349852946, SELU_ALPHA = (real)1.6732632423543772848170429916717;
-static const real SQRT_HALF = (real)0.70710678118654752440, GAUSS = (real)0.39894228040143267794;      /* GAUSS: 1 / sqrt(2 pi) */
 static const real GELU_C = (real)0.79788456080286535588, GELU_CUBE = (real)0.044715;                   /* GELU_C: sqrt(2 / pi) */
 
 /* Beyond +-`to` the factor of x in x * f(x) is 0 or 1 to the last bit; so -inf gives -0, the limit, and not NaN. */
@@ -16,12 +15,6 @@ static inline real above(real x, real to) {
 
 static inline real clamp(real x, real from, real to) {
     return x < from ? from : x > to ? to : x;
-}
-
-/* The normal distribution at x. */
-static inline real normal_cdf(real x) {
-    real tail = (real)0.5 * real_erfc(SQRT_HALF * real_abs(x));
-    return x < 0 ? tail : 1 - tail;
 }
 
 /* tanh(softplus(x)) = n / (n + 2), n = e^x (e^x + 2): no cancellation anywhere. */
@@ -67,7 +60,7 @@ void K(activate_reals)(enum activation a, real *x, size_t n) {
     case ACT_LEAKY: EACH(v < 0 ? (real)0.1 * v : v);
     case ACT_ELU: EACH(v < 0 ? real_expm1(v) : v);
     case ACT_SELU: EACH(SELU_SCALE * (v < 0 ? SELU_ALPHA * real_expm1(v) : v));
-    case ACT_GELU: EACH(above(v, -1000) * normal_cdf(v));
+    case ACT_GELU: EACH(above(v, -1000) * real_normal(v).below);
     case ACT_GELU_TANH: EACH(above(v, -1000) * gelu_tanh_gate(v));
     case ACT_SILU: EACH(above(v, -1000) * real_logistic(v));
     case ACT_MISH: EACH(above(v, -1000) * mish_gate(v));
@@ -103,8 +96,8 @@ static inline real mish_slope(real x) {
 }
 
 static inline real gelu_slope(real x) {
-    real near = clamp(x, -1000, 1000);
-    return normal_cdf(x) + near * GAUSS * real_exp((real)-0.5 * near * near);
+    struct real_normal normal = real_normal(x);
+    return normal.below + clamp(x, -1000, 1000) * normal.density;
 }
 
 static inline real gelu_tanh_slope(real x) {

@@ -29,18 +29,6 @@ static double gamma_of(const struct batchnorm *b, size_t c) {
     return b->gamma == NULL ? 1 : (double)((const real *)b->gamma)[c];
 }
 
-/* The first n <= LANES reals at `from`. */
-INLINE void load_reals_n(vec *v, const real *from, size_t n) {
-    if (n == LANES) {
-        vec_load_reals(v, from);
-        return;
-    }
-    *v = (vec){0};
-    for (size_t i = 0; i < n; i++) {
-        (*v)[i] = from[i];
-    }
-}
-
 static double beta_of(const struct batchnorm *b, size_t c) {
     return b->beta == NULL ? 0 : (double)((const real *)b->beta)[c];
 }
@@ -86,9 +74,9 @@ static void forward_row(const struct linear *j, size_t u) {
         size_t m = body_least(LANES, n - c);
         vec v, shift, a, b;
         vec_load_n(&v, x + c, m);
-        load_reals_n(&shift, k->shift + c, m);
-        load_reals_n(&a, k->a + c, m);
-        load_reals_n(&b, k->b + c, m);
+        vec_load_reals_n(&shift, k->shift + c, m);
+        vec_load_reals_n(&a, k->a + c, m);
+        vec_load_reals_n(&b, k->b + c, m);
         v = (v - shift) * a + b;
         rectify(&v, &relu);
         vec_store_n(y + c, &v, m);
@@ -192,11 +180,11 @@ static void backward_row(const struct linear *j, size_t u) {
         vec v, g, shift, a, b, d, beta, before = {0};
         vec_load_n(&v, x + c, m);
         vec_load_n(&g, dy + c, m);
-        load_reals_n(&shift, k->shift + c, m);
-        load_reals_n(&a, k->a + c, m);
-        load_reals_n(&b, k->b + c, m);
-        load_reals_n(&d, k->d + c, m);
-        load_reals_n(&beta, k->beta + c, m);
+        vec_load_reals_n(&shift, k->shift + c, m);
+        vec_load_reals_n(&a, k->a + c, m);
+        vec_load_reals_n(&b, k->b + c, m);
+        vec_load_reals_n(&d, k->d + c, m);
+        vec_load_reals_n(&beta, k->beta + c, m);
         if (j->add) {
             vec_load_n(&before, dx + c, m);
         }

@@ -228,7 +228,7 @@ static void output_panel(const struct part *part, int i, int panel) {
     struct wino_tile t = wino_tile(&p->grid, &part->block, i, &p->out_tile, 0, 0, &sample);
     elem *y = p->out + (ptrdiff_t)sample * t.h * t.w * t.channels;
     const real *m = part->m + (ptrdiff_t)(first - part->first) * p->grid.block + (ptrdiff_t)i * vectors * LANES;
-    struct wino_finish finish = {p->bias == NULL ? NULL : p->bias + first, p->activation, p->add};
+    struct wino_finish finish = {p->bias == NULL ? NULL : p->bias + first, p->activation, p->add, vectors * LANES};
     K(wino_output)(&t, m, p->m_step, &finish, y + first, (size_t)conv_least(vectors * LANES, p->out_c - first));
 }
 

@@ -26,7 +26,7 @@ void K(wino_input)(const struct wino_tile *t, const elem *x, size_t n, real *to,
 void K(wino_gradient)(const struct wino_tile *t, const elem *dy, size_t n, real *to, ptrdiff_t step);
 
 /* What happens to a tile of the output: y = act(A' from A + bias), or y += it. bias: reals of the n channels, or NULL. */
-struct wino_finish { const real *bias; enum activation activation; int add; };
+struct wino_finish { const real *bias; enum activation activation; int add; ptrdiff_t ahead; };
 void K(wino_output)(const struct wino_tile *t, const real *from, ptrdiff_t step, const struct wino_finish *finish, elem *y, size_t n);
 
 /* The 3x3 weights of LANES channels -> frequencies; and the gradient's way back. */

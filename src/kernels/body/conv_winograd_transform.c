@@ -241,6 +241,7 @@ INLINE void output(const struct wino_tile *t, const int short_h, const int short
         }
         UNROLL for (int i = 0; i < WINO_IN; i++) {
             if (has(short_h, i)) {
+                __builtin_prefetch(from + (i * WINO_IN + j) * step + finish->ahead);
                 vec_load_reals(&line[i], from + (i * WINO_IN + j) * step);
             }
         }
