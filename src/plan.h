@@ -29,6 +29,7 @@ struct tensor {
     enum layout layout;
     void *data;                 /* elems */
     void *grad;                 /* elems, NULL where no gradient is wanted */
+    void *grad_place;           /* where it lies while what comes before learns */
     int external;               /* data is set by run (the input of an F32 plan; other types get a converted copy) */
     const float *exact;         /* of the network's input: the numbers given, which bfloat16 would round (symbols); else NULL */
     size_t bytes;               /* at the plan's batch, lanes rounded up */
@@ -71,6 +72,7 @@ struct op {
     int skip;                   /* fused into another op, or read by none: forward does nothing */
     int skip_backward;          /* nor backward */
     int learns;                 /* its backward runs: a loss lies behind it, and a parameter in it or before it */
+    int rests;                  /* not in this epoch, as those parameters have all been trained for their bias_epochs */
 };
 
 struct plan {
@@ -106,6 +108,10 @@ void plan_free(struct plan *plan);
 void plan_init(struct plan *plan, uint64_t seed);
 /* Bytes that plan_make would allocate in all, without allocating (summary). */
 void plan_measure(const struct graph *graph, const struct plan_options *options, size_t *bytes);
+/* Has a value been trained for as many epochs as it is to be, or never? Then no update changes it. */
+int value_rests(const struct value *v, uint64_t epoch);
+/* Passes from now on are those of `epoch`: what rests in it, and so does all before it, gets no gradient. */
+void plan_epoch(struct plan *plan, uint64_t epoch);
 /* Reading and writing values as float32 (any dtype). */
 void value_get(const struct plan *plan, const struct value *v, float *to);
 void value_set(const struct plan *plan, const struct value *v, const float *from);

@@ -142,7 +142,7 @@ void arena_assign(struct layout_work *work) {
     char *arena = plan->arena;
     for (int t = 0; t < plan->tensor_count; t++) {
         if (!plan->tensors[t].external) plan->tensors[t].data = arena + data_root(work, t)->offset;
-        if (work->tensors[t].grad.bytes) plan->tensors[t].grad = arena + grad_root(work, t)->offset;
+        if (work->tensors[t].grad.bytes) plan->tensors[t].grad = plan->tensors[t].grad_place = arena + grad_root(work, t)->offset;
     }
     for (int i = 0; i < plan->op_count; i++)
         if (plan->ops[i].saved_bytes) plan->ops[i].saved = arena + work->saved[i].offset;

@@ -44,6 +44,26 @@ void values_assign(struct plan *plan) {
     }
 }
 
+int value_rests(const struct value *v, uint64_t epoch) {
+    return !v->grad || (v->slot->epochs > 0 && epoch >= (uint64_t)v->slot->epochs);
+}
+
+static int has_restless_value(const struct op *op, uint64_t epoch) {
+    if (op->ops == &layer_reorder) return 0;
+    for (int i = 0; i < op->node->slot_count; i++)
+        if (!value_rests(&op->slots[i], epoch)) return 1;
+    return 0;
+}
+
+void plan_epoch(struct plan *plan, uint64_t epoch) {
+    for (int i = 0; i < plan->op_count; i++) {
+        struct op *op = &plan->ops[i];
+        op->rests = !has_restless_value(op, epoch);
+        for (int j = 0; j < op->in_count; j++) op->rests &= !op->in[j]->grad;
+        op->out->grad = op->rests ? NULL : op->out->grad_place;
+    }
+}
+
 const char *value_name(const struct plan *plan, int i, char *buffer, size_t size) {
     return graph_slot_name(plan->graph, plan->values[i].node, plan->values[i].slot, buffer, size);
 }

@@ -42,7 +42,7 @@ void run_forward_watched(struct plan *plan, const struct exec *exec, const float
 void run_backward_watched(struct plan *plan, const struct exec *exec, const struct run_watch *watch) {
     for (int i = plan->op_count - 1; i >= 0; i--) {
         const struct op *op = &plan->ops[i];
-        if (!op->learns || op->skip_backward) continue;
+        if (!op->learns || op->rests || op->skip_backward) continue;
         see(watch, op, 1, 1);
         op->ops->backward(op, exec);
         see(watch, op, 1, 0);

@@ -142,6 +142,7 @@ int train_step(struct trainer *t, struct step *step, struct err *err) {
     if (exec.carry && t->state.position == 0) {
         plan_forget(&t->model->plan);
     }
+    plan_epoch(&t->model->plan, t->state.epoch);
     run_zero(&t->model->plan, &exec);
     for (int part = 0; part < l->parts; part++, exec.step++) {
         if (next_batch(t, &batch, &sums, err) != 0) {

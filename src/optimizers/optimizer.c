@@ -250,15 +250,11 @@ static void value_update(struct optimizer *o, const struct exec *exec, int i, st
     constrain(o, exec, v);
 }
 
-static int rests(const struct value *v, uint64_t epoch) {
-    return v->grad == NULL || (v->slot->epochs > 0 && epoch >= (uint64_t)v->slot->epochs);
-}
-
 /* What rests is no part of the gradient's norm either. */
 static void forget_resting(const struct plan *plan, uint64_t epoch) {
     for (int i = 0; i < plan->value_count; i++) {
         const struct value *v = &plan->values[i];
-        if (v->grad != NULL && rests(v, epoch)) {
+        if (v->grad != NULL && value_rests(v, epoch)) {
             memset(v->grad, 0, v->slot->count * optimizer_real(plan));
         }
     }
@@ -282,7 +278,7 @@ double optimizer_step(struct optimizer *o, const struct exec *exec, double rate,
         o->ops->begin(o, &all, step);
     }
     for (int i = 0; i < o->plan->value_count; i++) {
-        if (!rests(&o->plan->values[i], epoch)) {
+        if (!value_rests(&o->plan->values[i], epoch)) {
             value_update(o, exec, i, all);
         }
     }

@@ -51,7 +51,61 @@ static void connected_layers_of_few_rows_train_unpacked(void **state) {
     }
 }
 
+/* Counts the ops of the layers before `layer` whose backward runs. */
+struct before { int layer, seen; };
+
+static void see_before(void *arg, const struct op *op, int backward, int begin) {
+    struct before *before = arg;
+    before->seen += backward && begin && op->node->layer < before->layer;
+}
+
+/* Gradients of a step in that epoch (malloc'ed), and how many ops before layer 2 had a backward. */
+static char *step_of_epoch(struct net *net, uint64_t epoch, const float *input, int *seen) {
+    struct before before = {.layer = 2};
+    plan_epoch(&net->plan, epoch);
+    run_zero(&net->plan, &net->exec);
+    run_forward(&net->plan, &net->exec, input);
+    run_backward_watched(&net->plan, &net->exec, &(struct run_watch){see_before, &before});
+    *seen = before.seen;
+    char *gradients = mem_need(net->plan.gradient_bytes, 1);
+    memcpy(gradients, net->plan.gradients, net->plan.gradient_bytes);
+    return gradients;
+}
+
+/* Once a first layer's biases, all that it learns, have had their epochs, nothing is computed for it any more; the others' gradients stay. */
+static void what_rests_has_no_backward(void **state) {
+    static const char text[] = "[net]\nwidth=6\nheight=6\nchannels=2\n[convolutional]\nname=a\nfilters=4\nsize=3\nfreeze_weights=1\nbias_epochs=2\nactivation=gelu\n"
+        "[maxpool]\nsize=2\nstride=2\n[convolutional]\nfilters=3\nsize=2\n[connected]\noutput=2\nactivation=linear\n[softmax]\n";
+    struct net net;
+    int32_t labels[] = {0, 1, 1};
+    float input[3 * 2 * 6 * 6];
+    int first, resting, again;
+    (void)state;
+    for (size_t i = 0; i < sizeof input / sizeof *input; i++) {
+        input[i] = (float)(i * 7919 % 97) / 97 - 0.5f;
+    }
+    net_describe(&net, text);
+    net_plan(&net, &(struct plan_options){.isa = ISA_BASE, .dtype = DTYPE_F32, .batch = 3, .training = 1, .threads = 1, .keep_layer = -1}, 3, NULL);
+    net.truth.labels = labels;
+    plan_init(&net.plan, 1);
+    run_pack(&net.plan, &net.exec);
+    char *learning = step_of_epoch(&net, 1, input, &first), *rested = step_of_epoch(&net, 2, input, &resting), *back = step_of_epoch(&net, 0, input, &again);
+    size_t bias = (size_t)((char *)net_value(&net, "a.bias")->grad - (char *)net.plan.gradients);
+    float none[4] = {0};
+    assert_true(first > 0 && again == first && resting == 0);
+    assert_memory_equal(learning, back, net.plan.gradient_bytes);
+    assert_memory_not_equal(learning + bias, none, sizeof none);
+    assert_memory_equal(rested + bias, none, sizeof none);
+    memcpy(rested + bias, learning + bias, sizeof none);
+    assert_memory_equal(rested, learning, net.plan.gradient_bytes);
+    free(learning);
+    free(rested);
+    free(back);
+    net_free(&net);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(thin_filters_take_narrow_vectors), cmocka_unit_test(connected_layers_of_few_rows_train_unpacked)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(thin_filters_take_narrow_vectors), cmocka_unit_test(connected_layers_of_few_rows_train_unpacked),
+        cmocka_unit_test(what_rests_has_no_backward)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
