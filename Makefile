@@ -31,6 +31,7 @@ ISAS := base avx2 avx512
 FLAGS_avx2   := -mavx2 -mfma -mf16c -mbmi2
 FLAGS_avx512 := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma -mf16c -mbmi2 -mprefer-vector-width=512
 FLAGS_vnni   := $(FLAGS_avx512) -mavx512vnni -DISA_avx512=1
+FLAGS_quantizedvnni := $(FLAGS_vnni) -DISA_vnni=1 -DQUANTIZED=1
 FLAGS_int8amx := $(FLAGS_avx512) -mamx-tile -mamx-int8 -DISA_avx512=1 -DISA_amx=1
 OWN_BF16     := $(FLAGS_avx512) -mavx512bf16 -DISA_avx512=1
 FLAGS_bf16   := $(OWN_BF16) -DPRODUCTS=bf16
@@ -51,6 +52,9 @@ INT8 := conv_int8 activation
 ifneq (,$(filter avx512,$(ISAS)))
 KERNELS += $(patsubst %,$(OUT)/kernels/vnni-f32/%.o,$(INT8) conv_int8_tile)
 KERNELS += $(patsubst %,$(OUT)/kernels/int8amx-f32/%.o,$(INT8) conv_int8_amx)
+# Recurrent cells of 8-bit products.
+QUANTIZED := recurrent cells_pack cells_unit cells_product_int8
+KERNELS += $(patsubst %,$(OUT)/kernels/quantizedvnni-f32/%.o,$(QUANTIZED))
 endif
 # Products of bfloat16, by AVX512-BF16 and by AMX: convolutions channels last. All else is AVX-512's: ISA_OF_ names the set whose functions they call.
 OWN_FILES   := chunk conv lay_out pack store weight
@@ -91,6 +95,7 @@ $(OUT)/kernels/$(1)-$(2)/%.o: src/kernels/body/%.c Makefile
 	$$(Q)$$(CC) $$(CPPFLAGS) $$(CFLAGS) $$(if $$(DEBUG),,$$(KERNEL_FLAGS)) $$(FLAGS_$(1)) -DISA=$$(or $$(ISA_OF_$(1)),$(1)) -DISA_$(1)=1 -DELEM=$(2) -DELEM_$(2)=1 -MMD -MP -c -o $$@ $$<
 endef
 $(eval $(call kernel_rule,vnni,f32))
+$(eval $(call kernel_rule,quantizedvnni,f32))
 $(eval $(call kernel_rule,int8amx,f32))
 $(eval $(call kernel_rule,bf16,bf16))
 $(eval $(call kernel_rule,amx,bf16))
@@ -107,6 +112,9 @@ $(eval $(call kernel_rule,emulated,f32))
 $(eval $(call kernel_rule,emulated,bf16))
 FLAGS_emulatedvnni := $(FLAGS_emulated) -DISA_vnni=1
 $(eval $(call kernel_rule,emulatedvnni,f32))
+FLAGS_emulatedquantized := $(FLAGS_emulated) -DISA_vnni=1 -DQUANTIZED=1
+$(OUT)/kernels/emulatedquantized-f32/cells_product_int8.o: FLAGS_emulatedquantized += -O1
+$(eval $(call kernel_rule,emulatedquantized,f32))
 FLAGS_emulatedbf16 := $(FLAGS_emulated) -DPRODUCTS=emulatedbf16
 ISA_OF_emulatedbf16 := emulated
 # But this instruction takes 15 operations in C, over the whole grid of shapes.
@@ -124,6 +132,7 @@ FLAGS_trappedamx := $(TRAPPED) -DPRODUCTS=trappedamx
 ISA_OF_trappedamx := emulated
 $(eval $(call kernel_rule,trappedamx,bf16))
 EMULATED := $(patsubst %,$(OUT)/kernels/emulatedvnni-f32/%.o,$(INT8) conv_int8_tile)
+EMULATED += $(patsubst %,$(OUT)/kernels/emulatedquantized-f32/%.o,$(QUANTIZED))
 EMULATED += $(patsubst %,$(OUT)/kernels/trappedint8-f32/%.o,$(INT8) conv_int8_amx)
 EMULATED += $(foreach e,f32 bf16,$(patsubst src/kernels/body/%.c,$(OUT)/kernels/emulated-$(e)/%.o,\
 	$(filter src/kernels/body/conv_lanes% src/kernels/body/conv_nhwc% src/kernels/body/conv_pointwise.c src/kernels/body/gemm_sums.c src/kernels/body/conv_winograd% src/kernels/body/conv_int8% src/kernels/body/activation.c src/kernels/body/cells% src/kernels/body/recurrent.c,$(BODIES))))

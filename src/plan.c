@@ -297,7 +297,8 @@ static void assign_packed(struct plan *plan) {
 static void start(struct plan *plan, struct layout_work *work, const struct graph *graph, const struct plan_options *options) {
     *plan = (struct plan){.graph = graph};
     plan->target = (struct target){.kernels = kernels_get(options->isa, options->ref_only, options->dtype), .batch = options->batch, .training = options->training,
-        .threads = options->threads, .spans = options->spans, .int8 = options->spans ? kernels_int8(options->isa, options->ref_only) : NULL};
+        .threads = options->threads, .spans = options->spans, .int8 = options->spans ? kernels_int8(options->isa, options->ref_only) : NULL,
+        .int8_cells = options->spans ? kernels_int8_cells(options->isa, options->ref_only) : NULL};
     *work = (struct layout_work){.plan = plan, .options = options};
     lay_out(work);
 }

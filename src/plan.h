@@ -17,6 +17,7 @@ struct span { float low, high; };
 struct target {
     const struct kernels *kernels;
     const struct conv_kernel *const *int8;   /* to be preferred for nodes whose input's span is known */
+    const struct cell_kernels *int8_cells;   /* the same for recurrent layers, whatever they read; NULL: none */
     const struct span *spans;                /* by node: of its first input; NULL: none is known */
     int batch;                  /* most samples a call (a mini-batch of the subdivisions) */
     int training;               /* backward will run */
@@ -62,6 +63,7 @@ struct op {
     const void *kernel;         /* the layer's choice, e.g. a struct conv_kernel */
     int reads_ids;              /* does not read its input, one-hot vectors, but the symbols that they stand for (input->exact) */
     struct span span;           /* of the first input, where the kernel is one of target->int8 */
+    const struct cell_kernels *cells;       /* of a recurrent layer */
     int carry_count;            /* states that own begins with, which a pass with exec->carry takes up and leaves for the next: */
     size_t carry_width, carry_bytes;    /* each samples x width reals; bytes apart */
     /* set by the plan afterwards: */

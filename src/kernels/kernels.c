@@ -49,6 +49,20 @@ const struct conv_kernel *const *kernels_int8(enum isa isa, int ref_only) {
     return base;
 }
 
+#if defined(__x86_64__)
+extern const struct cell_kernels cell_kernels_quantizedvnni_f32;
+#endif
+
+const struct cell_kernels *kernels_int8_cells(enum isa isa, int ref_only) {
+#if defined(__x86_64__)
+    if (!ref_only && isa >= ISA_AVX512 && cpu_has_vnni()) {
+        return &cell_kernels_quantizedvnni_f32;
+    }
+#endif
+    (void)isa, (void)ref_only;
+    return NULL;
+}
+
 size_t dtype_size(enum dtype dtype) {
     static const size_t sizes[] = {[DTYPE_F32] = sizeof(float), [DTYPE_F64] = sizeof(double), [DTYPE_BF16] = sizeof(uint16_t)};
     return sizes[dtype];

@@ -174,7 +174,7 @@ struct cell_weights {
     enum cell_kind kind;
     enum cell_input input;
     size_t hidden, inputs;
-    int training;                       /* for cells_back too */
+    int training;                       /* for the way back too */
     const void *ih, *hh;                /* G * hidden x inputs (READY: not needed), G * hidden x hidden */
 };
 struct cells {
@@ -182,7 +182,7 @@ struct cells {
     enum cell_input input;
     size_t batch, hidden, inputs, steps;
     int reverse;                        /* steps are taken from the last to the first */
-    const void *packed;                 /* what cells_pack made of the weights */
+    const void *packed;                 /* what was packed of the weights */
     const void *x;                      /* INPUT_X: steps x batch x inputs */
     const float *ids;                   /* INPUT_IDS: steps x batch, 0 to inputs - 1; what is none gives nothing */
     void *gates;                        /* steps x batch x G x hidden: products with the input (READY) -> values of the gates (as backward wants them) -> gradients of their sums; NULL to infer, unless READY */
@@ -195,6 +195,20 @@ struct cells {
     int last;                           /* only the step taken last puts out, at 0 */
     const float *symbols;               /* steps x batch: where it is SYMBOL_PADDING the row's sequence has ended: it keeps its state, and puts out zeros, with `last` its state. Or NULL */
     void *dh, *dc;                      /* scratch for backward, batch x hidden each */
+};
+
+/* Units or inputs whose 8-bit products' sum fits into int32: 255 * 127 each. */
+enum { CELL_INT8_DEPTH = 66000 };
+
+/* What a recurrent layer calls. */
+struct cell_kernels {
+    /* INPUT_X where steps of so many samples had better multiply with the inputs themselves; else READY */
+    enum cell_input (*input)(size_t batch);
+    /* packed: of that many bytes, 64-aligned */
+    size_t (*packed)(const struct cell_weights *w);
+    void (*pack)(struct threads *t, const struct cell_weights *w, void *packed);
+    void (*forward)(struct threads *t, const struct cells *c);
+    void (*back)(struct threads *t, const struct cells *c);     /* not of 8-bit products, which only infer */
 };
 
 /* ---- symbols ---- */
@@ -282,13 +296,7 @@ struct kernels {
     void (*loss)(struct threads *t, const struct value_loss *l, const void *x, double *loss);
     void (*loss_back)(struct threads *t, const struct value_loss *l, const void *x, void *dx, int add);
 
-    /* INPUT_X where steps of so many samples had better multiply with the inputs themselves; else READY */
-    enum cell_input (*cells_input)(size_t batch);
-    /* packed: of cells_packed bytes, 64-aligned */
-    size_t (*cells_packed)(const struct cell_weights *w);
-    void (*cells_pack)(struct threads *t, const struct cell_weights *w, void *packed);
-    void (*cells)(struct threads *t, const struct cells *c);
-    void (*cells_back)(struct threads *t, const struct cells *c);
+    const struct cell_kernels *cells;
     void (*lookup)(struct threads *t, const struct lookup *l);
     void (*lookup_back)(struct threads *t, const struct lookup *l);
     /* to[j], also[j] += sum of x[i * stride + j] over the rows, reals; where one is NULL only the other */
@@ -334,6 +342,8 @@ const struct kernels *kernels_get(enum isa isa, int ref_only, enum dtype dtype);
 /* Ways with 8-bit numbers inside (elems and reals are float), best first, NULL at the end: they only infer, and need conv_call's x_low and x_high.
  * None may support a layer. */
 const struct conv_kernel *const *kernels_int8(enum isa isa, int ref_only);
+/* Recurrent cells of 8-bit products, float32 else, whose states and inputs are quantized sample by sample; NULL where floats are as fast: without VNNI. */
+const struct cell_kernels *kernels_int8_cells(enum isa isa, int ref_only);
 
 /* blas.c: the only file that knows OpenBLAS. It is loaded on first use, told the core type, and only ever runs one thread a call.
  * blas_load returns 0, or -1 with a sentence where no OpenBLAS can be loaded. blas_sgemm computes a piece in the calling thread. */

@@ -69,14 +69,15 @@ void recurrent_plan(struct op *op, const struct target *target) {
     int rows = target->batch * own->steps, gates = own->gates * own->hidden;
     struct gemm largest = {.m = rows, .n = gates, .k = own->inputs > own->hidden ? own->inputs : own->hidden};
     op->in_layout = op->out_layout = LAYOUT_NCHW;
-    op->implementation = "cells";
+    op->cells = recurrent_cells(own, target);
+    op->implementation = op->cells == kernels->cells ? "cells" : "int8";
     op->backward_reads_in = 1;
     op->kernel = way;
     op->reads_ids = own->by_ids;
     op->saved_bytes = layer_reals(kernels, recurrent_sizes(own, batch, way).all * (size_t)own->directions);
     op->scratch_bytes = layer_reals(kernels, recurrent_room(own, batch, kernels).all) +
                         kernels->gemm_scratch(&largest, target->threads);
-    op->packed_bytes = (size_t)own->directions * kernels->cells_packed(&weights);
+    op->packed_bytes = (size_t)own->directions * op->cells->packed(&weights);
     if (own->directions == 1) {
         op->carry_count = own->kind == CELL_LSTM ? 2 : 1;
         op->carry_width = (size_t)own->hidden;
@@ -91,7 +92,7 @@ void recurrent_pack(const struct op *op, const struct exec *exec) {
     for (int d = 0; d < own->directions; d++) {
         weights.ih = op->slots[SLOTS * d + SLOT_WEIGHT_IH].data;
         weights.hh = op->slots[SLOTS * d + SLOT_WEIGHT_HH].data;
-        exec->kernels->cells_pack(exec->threads, &weights, pass_packed(op, d));
+        op->cells->pack(exec->threads, &weights, pass_packed(op, d));
     }
 }
 
@@ -140,7 +141,7 @@ static void forward_steps(const struct recurrent_pass *p, const char *x, size_t 
         products_with_inputs(p, x, p->batch * steps);
     }
     cells.x = x;
-    p->exec->kernels->cells(p->exec->threads, &cells);
+    p->op->cells->forward(p->exec->threads, &cells);
 }
 
 static void forward_direction(const struct recurrent_pass *p) {

@@ -105,7 +105,7 @@ void recurrent_backward(const struct op *op, const struct exec *exec) {
     for (int d = 0; d < own->directions; d++) {
         struct recurrent_pass p = pass_make(op, exec, d);
         struct cells cells = pass_cells(&p, 0, (size_t)own->steps);
-        exec->kernels->cells_back(exec->threads, &cells);
+        op->cells->back(exec->threads, &cells);
         weights_hh_back(&p, rows);
         weights_ih_back(&p, rows);
         biases_back(&p, rows);

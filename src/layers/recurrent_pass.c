@@ -13,8 +13,13 @@ const struct recurrent_way *recurrent_way(const struct recurrent *own, const str
     static const struct recurrent_way ways[][2] = {[CELL_INPUT_READY] = {{CELL_INPUT_READY, 0}, {CELL_INPUT_READY, 1}},
                                                    [CELL_INPUT_X] = {{CELL_INPUT_X, 0}, {CELL_INPUT_X, 1}},
                                                    [CELL_INPUT_IDS] = {{CELL_INPUT_IDS, 0}, {CELL_INPUT_IDS, 1}}};
-    enum cell_input input = own->by_ids ? CELL_INPUT_IDS : target->kernels->cells_input((size_t)target->batch);
+    enum cell_input input = own->by_ids ? CELL_INPUT_IDS : recurrent_cells(own, target)->input((size_t)target->batch);
     return &ways[input][target->training != 0];
+}
+
+const struct cell_kernels *recurrent_cells(const struct recurrent *own, const struct target *target) {
+    int fits = own->hidden <= CELL_INT8_DEPTH && own->inputs <= CELL_INT8_DEPTH;
+    return target->int8_cells && !target->training && fits ? target->int8_cells : target->kernels->cells;
 }
 
 struct recurrent_sizes recurrent_sizes(const struct recurrent *own, size_t batch, const struct recurrent_way *way) {

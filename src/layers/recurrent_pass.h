@@ -27,6 +27,8 @@ struct recurrent_way {
     int training;
 };
 const struct recurrent_way *recurrent_way(const struct recurrent *own, const struct target *target);
+/* What computes its steps there: 8-bit products to infer, where they are asked for, are there, and their sums fit. */
+const struct cell_kernels *recurrent_cells(const struct recurrent *own, const struct target *target);
 
 /* Of what is kept of one direction, in reals; states: how many, at_once: steps that the kernel is given. */
 struct recurrent_sizes {

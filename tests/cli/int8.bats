@@ -104,3 +104,43 @@ top1() { dlcli test "$(wide)" --json "$@" | jq .top1; }
     says 'nowhere'
     says '--precision int8 looks at training pictures first'
 }
+
+@test "recurrent layers: near float32, the same bits for any team" {
+    for i in {1..60}; do echo "$i bottles of beer on the wall, take one down, $((i * i)) are left"; done >beer.txt
+    cat >beer.cfg <<'CFG'
+[net]
+inputs=1
+time_steps=16
+batch=8
+epochs=12
+optimizer=adam
+learning_rate=0.01
+decay=0
+[data]
+source=text
+path=beer.txt
+valid=0.2
+[onehot]
+size=64
+[lstm]
+output=40
+[gru]
+output=24
+[connected]
+output=64
+activation=linear
+[softmax]
+CFG
+    symbols=$(grep -o . beer.txt | sort -u | wc -l)   # and the end of a line
+    sed -i "s/=64$/=$((symbols + 1))/" beer.cfg
+    dlcli train beer.cfg -q -o run --threads 2
+    for threads in 1 2 7; do
+        dlcli test run/best.safetensors --split valid --precision int8 --threads $threads --json | jq -c 'del(.seconds, .images_per_second, .symbols_per_second)' >"$threads"
+    done
+    cmp 1 2
+    cmp 1 7
+    dlcli test run/best.safetensors --split valid --json >fp32
+    jq -es '.[0].top1 > 0.6 and (.[0].top1 - .[1].top1 | fabs) <= 0.02 and (.[0].loss - .[1].loss | fabs) < 0.02' fp32 1
+    grep -q avx512_vnni /proc/cpuinfo || skip 'quantized where the CPU has VNNI: results compared, their difference not'
+    run -1 cmp -s <(jq .loss fp32) <(jq .loss 1)
+}

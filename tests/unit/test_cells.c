@@ -3,15 +3,8 @@
 #include "amx_trap.h"
 #include "kernels_fixture.h"
 
-#define DECLARE(set)                                                                  \
-    extern __typeof__(*((const struct kernels *)0)->cells_packed) cells_packed_##set; \
-    extern __typeof__(*((const struct kernels *)0)->cells_pack) cells_pack_##set;     \
-    extern __typeof__(*((const struct kernels *)0)->cells) cells_##set;               \
-    extern __typeof__(*((const struct kernels *)0)->cells_back) cells_back_##set
-DECLARE(emulated_f32);
-DECLARE(emulated_bf16);
-DECLARE(emulatedrounded_bf16);
-DECLARE(trappedrounded_bf16);
+extern const struct cell_kernels cell_kernels_emulated_f32, cell_kernels_emulated_bf16, cell_kernels_emulatedrounded_bf16, cell_kernels_trappedrounded_bf16,
+    cell_kernels_emulatedquantized_f32;
 
 struct shape_case {
     size_t batch, hidden, steps, inputs;
@@ -92,13 +85,13 @@ static struct problem solve(const struct kernels *k, struct threads *team, enum 
     struct cell_weights w = {.kind = kind, .input = input, .hidden = s->hidden, .inputs = s->inputs, .training = 1};
     w.hh = array(&p, k, 0, gates * s->hidden, 1 / sqrt((double)s->hidden), 12);
     w.ih = array(&p, k, 0, gates * s->inputs, 1 / sqrt((double)s->inputs), 14);
-    p.packed = p.arrays[p.count++] = mem_aligned(k->cells_packed(&w));
+    p.packed = p.arrays[p.count++] = mem_aligned(k->cells->packed(&w));
     p.c.packed = p.packed;
-    k->cells_pack(team, &w, p.packed);
+    k->cells->pack(team, &w, p.packed);
     if (input == CELL_INPUT_READY) {
         multiply_inputs(k, &p, w.ih);
     }
-    k->cells(team, &p.c);
+    k->cells->forward(team, &p.c);
     return p;
 }
 
@@ -121,7 +114,7 @@ static void check_inference(const struct kernels *k, struct threads *team, const
         *own[i] = mem_aligned(2 * state);
         memcpy(state_at(&c, *own[i], 0, state), state_at(&p->c, given[i], 0, state), state);
     }
-    k->cells(team, &c);
+    k->cells->forward(team, &c);
     for (size_t r = 0; r < c.batch * (c.last ? 1 : c.steps); r++) {
         assert_memory_equal((char *)c.out + r * row, (char *)p->c.out + r * row, c.hidden * elem);
     }
@@ -188,8 +181,8 @@ static void check_case(const struct kernels *k, const struct kernels *exact, str
     if (k->bf16_products) {
         same_values(k, &got, exact, &want);
     }
-    k->cells_back(team, &got.c);
-    exact->cells_back(NULL, &want.c);
+    k->cells->back(team, &got.c);
+    exact->cells->back(NULL, &want.c);
     check_equal(k, exact, got.c.gates, want.c.gates, got.gates_n, 0, "gradients of gates");
     check_equal(k, exact, got.c.extra, want.c.extra, got.state_n - s->batch * s->hidden, 0, "gradient of the third gate");
     check_equal(k, exact, got.c.dh, want.c.dh, s->batch * s->hidden, 0, "what passes by");
@@ -206,6 +199,91 @@ static void check(struct bench *b) {
                 check_case(b->k, exact, b->team, (enum cell_kind)kind, (enum cell_input)input, &cases[i], b);
             }
         }
+    }
+}
+
+/* 8-bit products, forward alone: rows and weights are off by half a 127th of their largest, sums by less. */
+static void check_int8(struct bench *b) {
+    const struct kernels *exact = kernels_get(ISA_BASE, 0, DTYPE_F64);
+    struct kernels k = *b->k;
+    k.bf16_products = 1;                /* as far off, at most */
+    for (int kind = CELL_TANH; kind <= CELL_GRU; kind++) {
+        for (int input = CELL_INPUT_READY; input <= CELL_INPUT_IDS; input++) {
+            for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+                const struct shape_case *s = &cases[i];
+                float symbols[64 * 5] = {0}, ids[64 * 5];
+                for (size_t j = 0; j < s->batch * s->steps; j++) {
+                    symbols[j] = j / s->batch > j % s->batch % (s->steps + 1) ? SYMBOL_PADDING : 1;
+                    ids[j] = (float)((j * 7) % (s->inputs + 2)) - 1;
+                }
+                const float *given = input == CELL_INPUT_IDS ? ids : NULL;
+                struct problem got = solve(&k, b->team, (enum cell_kind)kind, (enum cell_input)input, s, symbols, given);
+                struct problem want = solve(exact, NULL, (enum cell_kind)kind, CELL_INPUT_READY, s, symbols, given);
+                check_equal(&k, exact, got.c.out, want.c.out, got.out_n, 1, "out");
+                check_equal(&k, exact, got.c.h, want.c.h, got.state_n, 0, "h");
+                check_equal(&k, exact, got.c.c, want.c.c, got.state_n, 0, "c");
+                bench_seen(b, got.c.h, got.state_n * real_size(&k));
+                if (input != CELL_INPUT_READY) {
+                    check_inference(&k, b->team, &got);
+                }
+                problem_free(&got);
+                problem_free(&want);
+            }
+        }
+    }
+}
+
+/* n numbers as they are multiplied: round(x / scale), scale the largest's 127th, which is returned. */
+static double quantized(const float *x, size_t n, double *to) {
+    double most = 0;
+    for (size_t i = 0; i < n; i++) {
+        most = fmax(most, fabs((double)x[i]));
+    }
+    for (size_t i = 0; i < n; i++) {
+        to[i] = most > 0 ? nearbyint((double)x[i] * 127 / most) : 0;
+    }
+    return most / 127;
+}
+
+/* One step of relu units from a state of 0, against the sums of whole numbers, more of them than are quantized at a time; one row of zeros. A number whose
+ * quotient lies on the edge between two of 127ths may go to the other: 0.0024. */
+static void check_int8_sums(struct bench *b) {
+    enum { BATCH = 3, HIDDEN = 37, INPUTS = 1100 };
+    struct cell_weights w = {.kind = CELL_RELU, .input = CELL_INPUT_X, .hidden = HIDDEN, .inputs = INPUTS};
+    struct problem p = {.count = 0};
+    float *x = array(&p, b->k, 0, BATCH * INPUTS, 3, 31), *ih = array(&p, b->k, 0, HIDDEN * INPUTS, 0.1, 32), *h = array(&p, b->k, 0, 2 * BATCH * HIDDEN, 0, 33);
+    float *bias = array(&p, b->k, 0, HIDDEN, 1, 34), *none = array(&p, b->k, 0, HIDDEN, 0, 35), *out = array(&p, b->k, 0, BATCH * HIDDEN, 0, 36);
+    double row[INPUTS], unit[INPUTS];
+    memset(x + INPUTS, 0, INPUTS * sizeof *x);
+    w.ih = ih, w.hh = array(&p, b->k, 0, HIDDEN * HIDDEN, 1, 37);
+    void *packed = p.arrays[p.count++] = mem_aligned(b->k->cells->packed(&w));
+    b->k->cells->pack(b->team, &w, packed);
+    struct cells c = {.kind = CELL_RELU, .input = CELL_INPUT_X, .batch = BATCH, .hidden = HIDDEN, .inputs = INPUTS, .steps = 1, .packed = packed, .x = x, .bias_ih = bias,
+                      .bias_hh = none, .h = h, .states = 2, .out = out, .out_stride = HIDDEN};
+    b->k->cells->forward(b->team, &c);
+    for (size_t i = 0; i < BATCH * HIDDEN; i++) {
+        double scale = quantized(x + i / HIDDEN * INPUTS, INPUTS, row) * quantized(ih + i % HIDDEN * INPUTS, INPUTS, unit), sum = 0;
+        for (size_t k = 0; k < INPUTS; k++) {
+            sum += row[k] * unit[k];
+        }
+        assert_float_equal(out[i], fmax(0, sum * scale + (double)bias[i % HIDDEN]), 6e-3);
+    }
+    bench_seen(b, out, BATCH * HIDDEN * sizeof *out);
+    problem_free(&p);
+}
+
+static void int8(void **state) {
+    (void)state;
+    if (!cpu_can(ISA_AVX2)) {
+        skip();
+    }
+    const struct kernels emulated = {.isa = "vnni in C", .dtype = DTYPE_F32, .cells = &cell_kernels_emulatedquantized_f32};
+    const struct kernels real = {.isa = "vnni", .dtype = DTYPE_F32, .cells = kernels_int8_cells(ISA_AVX512, 0)};
+    bench_table(&emulated, check_int8);
+    bench_table(&emulated, check_int8_sums);
+    if (cpu_can(ISA_AVX512) && real.cells != NULL) {
+        bench_table(&real, check_int8);
+        bench_table(&real, check_int8_sums);
     }
 }
 
@@ -246,9 +324,7 @@ static void emulated(void **state) {
     if (!cpu_can(ISA_AVX2)) {
         skip();
     }
-#define EMULATED(name, type, set, products)                                                                    \
-    {.isa = name, .dtype = type, .bf16_products = products, .cells_packed = cells_packed_##set,                \
-     .cells_pack = cells_pack_##set, .cells = cells_##set, .cells_back = cells_back_##set}
+#define EMULATED(name, type, set, products) {.isa = name, .dtype = type, .bf16_products = products, .cells = &cell_kernels_##set}
     static const struct kernels all[] = {EMULATED("emulated", DTYPE_F32, emulated_f32, 0),
                                          EMULATED("emulated", DTYPE_BF16, emulated_bf16, 0),
                                          EMULATED("emulated products of bfloat16", DTYPE_BF16, emulatedrounded_bf16, 1),
@@ -260,6 +336,6 @@ static void emulated(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(tables), cmocka_unit_test(emulated), cmocka_unit_test(one_hot_sums)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(tables), cmocka_unit_test(emulated), cmocka_unit_test(int8), cmocka_unit_test(one_hot_sums)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 /* What the files of the recurrent cells share: recurrent.c walks over the steps, cells_pack.c packs the weights,
- * cells_product.c multiplies with them (bf16/cells_product.c where there are products of bfloat16: then all of these are
- * compiled with -DROUNDED), cells_unit.c is the arithmetic of the gates. */
+ * cells_product.c multiplies with them (bf16/cells_product.c where there are products of bfloat16, cells_product_int8.c where there are those of bytes: then
+ * all of these are compiled with -DROUNDED or -DQUANTIZED), cells_unit.c is the arithmetic of the gates. */
 #ifndef DLCLI_KERNELS_BODY_CELLS_H
 #define DLCLI_KERNELS_BODY_CELLS_H
 
@@ -26,10 +26,13 @@ static inline size_t cell_panels(size_t hidden) {
     return (hidden + CELL_UNITS - 1) / CELL_UNITS;
 }
 
-/* Rows that a panel of `depth` has: of bfloat16 (bf16/rounded.h) they are filled up to a unit. Its bytes. */
+/* Rows that a panel of `depth` has: of bfloat16 (bf16/rounded.h), and of bytes, they are filled up to a unit. Its bytes; behind 8-bit weights, words of four of
+ * depth, stand its units' scales and sums. */
 static inline size_t cell_depth(size_t depth) {
 #if defined(ROUNDED)
     return 2 * rounded_pairs(depth);
+#elif defined(QUANTIZED)
+    return (depth + 3) / 4 * 4;
 #else
     return depth;
 #endif
@@ -38,10 +41,20 @@ static inline size_t cell_depth(size_t depth) {
 static inline size_t cell_panel(size_t depth) {
 #if defined(ROUNDED)
     return cell_depth(depth) * CELL_UNITS * sizeof(elem);
+#elif defined(QUANTIZED)
+    return (cell_depth(depth) + sizeof(real) + sizeof(int32_t)) * CELL_UNITS;
 #else
     return cell_depth(depth) * CELL_UNITS * sizeof(real);
 #endif
 }
+
+#if defined(QUANTIZED)
+struct cell_scales { real *scale; int32_t *sum; };
+static inline struct cell_scales cell_scales(const void *panel, size_t depth) {
+    char *behind = (char *)(uintptr_t)panel + cell_depth(depth) * CELL_UNITS;
+    return (struct cell_scales){(real *)(void *)behind, (int32_t *)(void *)(behind + CELL_UNITS * sizeof(real))};
+}
+#endif
 
 /* On the way back gates that are multiplied together: gru's third, whose product with the state has a gradient of its own, comes behind the others.
  * Bytes of a panel. */
@@ -58,6 +71,8 @@ struct cell_packed {
     size_t input, state, back, all;     /* bytes: where they begin, and in all */
 };
 struct cell_packed K(cell_packed)(const struct cell_weights *w);
+size_t K(cells_packed)(const struct cell_weights *w);
+void K(cells_pack)(struct threads *t, const struct cell_weights *w, void *packed);
 
 /* sums (rows x panels x CELL_UNITS, rows `stride` reals apart) = [sums +] a (rows x depth, lda apart) times each of
  * `panels` panels of depth x CELL_UNITS, one behind the other at b, as cells_pack makes them. Each sum runs over k from first to last.

@@ -1,4 +1,5 @@
 /* The recurrent cells' weights, packed once for all steps: in panels of CELL_UNITS units, as the products read them. */
+#include <math.h>
 #include "kernels/body/cells.h"
 
 struct packing {
@@ -7,6 +8,25 @@ struct packing {
     enum cell_kind kind;
     size_t gates, hidden, depth;
 };
+
+#if defined(QUANTIZED)
+
+/* Column `unit` of a panel, whose largest number becomes 127; from NULL: zeros. */
+static void put_column(void *panel, size_t depth, size_t unit, const real *from) {
+    struct cell_scales scales = cell_scales(panel, depth);
+    real most = 0;
+    for (size_t k = 0; from != NULL && k < depth; k++) {
+        most = fabsf(from[k]) > most ? fabsf(from[k]) : most;
+    }
+    scales.scale[unit] = most / 127, scales.sum[unit] = 0;
+    for (size_t k = 0; k < cell_depth(depth); k++) {
+        int8_t weight = (int8_t)(most > 0 && k < depth ? lrintf(from[k] * (127 / most)) : 0);
+        ((int8_t *)panel)[(k / 4 * CELL_UNITS + unit) * 4 + k % 4] = weight;
+        scales.sum[unit] += weight;
+    }
+}
+
+#else
 
 /* Row k, column `unit` of a panel. */
 static inline void put(void *panel, size_t k, size_t unit, real value) {
@@ -17,6 +37,15 @@ static inline void put(void *panel, size_t k, size_t unit, real value) {
 #endif
 }
 
+/* A whole column; from NULL: zeros. */
+static void put_column(void *panel, size_t depth, size_t unit, const real *from) {
+    for (size_t k = 0; k < cell_depth(depth); k++) {
+        put(panel, k, unit, from != NULL && k < depth ? from[k] : 0);
+    }
+}
+
+#endif
+
 /* Units are panels of the way forward: of a block of units one of each gate; row k, column unit is weight[gate, unit][k]. */
 static void pack_range(void *job, size_t begin, size_t end) {
     const struct packing *p = job;
@@ -25,13 +54,12 @@ static void pack_range(void *job, size_t begin, size_t end) {
         size_t first = panel / p->gates * CELL_UNITS, gate = panel % p->gates;
         char *to = p->to + panel * cell_panel(p->depth);
         for (size_t unit = 0; unit < CELL_UNITS; unit++) {
-            const real *from = p->weight + (gate * n + first + unit) * p->depth;
-            for (size_t k = 0; k < cell_depth(p->depth); k++) {
-                put(to, k, unit, first + unit < n && k < p->depth ? from[k] : 0);
-            }
+            put_column(to, p->depth, unit, first + unit < n ? p->weight + (gate * n + first + unit) * p->depth : NULL);
         }
     }
 }
+
+#if !defined(QUANTIZED)
 
 /* Of the way back: row (gate, k) from `row` on, column unit is weight[gate, k][first + unit]. */
 static void pack_back_rows(const struct packing *p, size_t first, size_t row, size_t depth, char *to) {
@@ -52,6 +80,8 @@ static void pack_back_range(void *job, size_t begin, size_t end) {
         pack_back_rows(p, panel * CELL_UNITS, together, p->gates * p->hidden - together, to + cell_panel(together));
     }
 }
+
+#endif
 
 /* Units are the inputs' kinds: reals, [kind][gate, unit] = weight[gate, unit][kind]. */
 static void turn_range(void *job, size_t begin, size_t end) {
@@ -87,14 +117,16 @@ void K(cells_pack)(struct threads *t, const struct cell_weights *w, void *packed
     size_t gates = cell_gates(w->kind), panels = cell_panels(w->hidden);
     struct packing input = {w->ih, to + at.input, w->kind, gates, w->hidden, w->inputs};
     struct packing state = {w->hh, to + at.state, w->kind, gates, w->hidden, w->hidden};
-    struct packing back = {w->hh, to + at.back, w->kind, gates, w->hidden, w->hidden};
     if (w->input == CELL_INPUT_X) {
         body_split(t, panels * gates, at.state, pack_range, &input);
     } else if (w->input == CELL_INPUT_IDS) {
         body_split(t, w->inputs, at.state, turn_range, &input);
     }
     body_split(t, panels * gates, at.back - at.state, pack_range, &state);
+#if !defined(QUANTIZED)
+    struct packing back = {w->hh, to + at.back, w->kind, gates, w->hidden, w->hidden};
     if (w->training) {
         body_split(t, panels, at.all - at.back, pack_back_range, &back);
     }
+#endif
 }

@@ -41,11 +41,6 @@ BODY_FUNCTION(softmax_loss_back);
 BODY_FUNCTION(softmax_back);
 BODY_FUNCTION(loss);
 BODY_FUNCTION(loss_back);
-BODY_FUNCTION(cells_input);
-BODY_FUNCTION(cells_packed);
-BODY_FUNCTION(cells_pack);
-BODY_FUNCTION(cells);
-BODY_FUNCTION(cells_back);
 BODY_FUNCTION(lookup);
 BODY_FUNCTION(lookup_back);
 BODY_FUNCTION(column_sums);
@@ -67,6 +62,8 @@ void K(gemm_plain)(struct threads *t, const struct gemm *g, void *scratch);
 /* Products of at most four rows with a transposed matrix: gemm asks for them where they are supported. No scratch. */
 int K(gemm_few_supports)(const struct gemm *g);
 void K(gemm_few)(struct threads *t, const struct gemm *g);
+
+extern const struct cell_kernels K(cell_kernels);
 
 /* Ways to convolve. */
 extern const struct conv_kernel K(conv_ref), K(conv_im2col), K(conv_lanes), K(conv_nhwc), K(conv_nhwc_thin), K(conv_winograd), K(conv_winograd_large);

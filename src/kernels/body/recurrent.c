@@ -11,8 +11,14 @@
 /* Samples up to which a batch is cut by units: three blocks of rows. */
 enum { CUT_BY_UNITS = 3 * CELL_ROWS, PARTS = 16, LINE = 64 };
 
-enum cell_input K(cells_input)(size_t batch) {
+/* (8-bit products have no product of matrices to be ready with.) */
+static enum cell_input input(size_t batch) {
+#if defined(QUANTIZED)
+    (void)batch;
+    return CELL_INPUT_X;
+#else
     return batch > CUT_BY_UNITS ? CELL_INPUT_X : CELL_INPUT_READY;
+#endif
 }
 
 static struct cell_packed packed_of(const struct cells *c) {
@@ -319,12 +325,14 @@ static void walk(struct threads *t, struct walk *w) {
     walk_units(t, w);
 }
 
-void K(cells)(struct threads *t, const struct cells *c) {
+static void forward(struct threads *t, const struct cells *c) {
     struct walk w = {.c = c, .part = forward_part};
     walk(t, &w);
 }
 
-void K(cells_back)(struct threads *t, const struct cells *c) {
+static void back(struct threads *t, const struct cells *c) {
     struct walk w = {.c = c, .part = backward_part, .back = 1};
     walk(t, &w);
 }
+
+const struct cell_kernels K(cell_kernels) = {.input = input, .packed = K(cells_packed), .pack = K(cells_pack), .forward = forward, .back = back};

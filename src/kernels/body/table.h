@@ -20,8 +20,8 @@ extern const struct conv_kernel NARROW(conv_nhwc_thin);
     .avgpool_back = K(avgpool_back), .lrn = K(lrn), .lrn_back = K(lrn_back), .batchnorm_scratch = K(batchnorm_scratch), \
     .batchnorm_train = K(batchnorm_train), .batchnorm_infer = K(batchnorm_infer), .batchnorm_back = K(batchnorm_back), \
     .batchnorm_back_frozen = K(batchnorm_back_frozen), .dropout = K(dropout), .softmax = K(softmax), .softmax_loss = K(softmax_loss), \
-    .softmax_loss_back = K(softmax_loss_back), .softmax_back = K(softmax_back), .loss = K(loss), .loss_back = K(loss_back), .cells_input = R(cells_input), .cells_packed = R(cells_packed), \
-    .cells_pack = R(cells_pack), .cells = R(cells), .cells_back = R(cells_back), .lookup = K(lookup), .lookup_back = K(lookup_back), .column_sums = K(column_sums), \
+    .softmax_loss_back = K(softmax_loss_back), .softmax_back = K(softmax_back), .loss = K(loss), .loss_back = K(loss_back), .cells = &R(cell_kernels), \
+    .lookup = K(lookup), .lookup_back = K(lookup_back), .column_sums = K(column_sums), \
     .one_hot_sums = K(one_hot_sums), .peak = most, \
     .sum_squares = K(sum_squares), .finite = K(finite), .sgd = K(sgd), .adam = K(adam), .adamax = K(adamax), \
     .adagrad = K(adagrad), .rmsprop = K(rmsprop), .max_norm = K(max_norm), .average = K(average), \

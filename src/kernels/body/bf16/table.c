@@ -19,10 +19,6 @@ static const struct conv_kernel *const ways[] = {
 #define ROUNDED_FUNCTION(name) extern __typeof__(*((const struct kernels *)0)->name) ROUNDED_NAME(name)
 ROUNDED_FUNCTION(gemm_scratch);
 ROUNDED_FUNCTION(gemm);
-ROUNDED_FUNCTION(cells_input);
-ROUNDED_FUNCTION(cells_packed);
-ROUNDED_FUNCTION(cells_pack);
-ROUNDED_FUNCTION(cells);
-ROUNDED_FUNCTION(cells_back);
+extern const struct cell_kernels ROUNDED_NAME(cell_kernels);
 
 const struct kernels OWN(kernels) = TABLE(PRODUCTS, ROUNDED_NAME, ways, ROUNDED_NAME(gemm), OWN(bf16_peak), 1);

@@ -1,0 +1,167 @@
+/* The recurrent cells' matrix product (cells.h) in 8-bit numbers, to infer. A row (a sample's state or input) is quantized here, by its own largest number, which
+ * becomes 127: nothing has to be known of it before, and a sample's results don't depend on those beside it. Weights were when they were packed, by their
+ * unit's largest number. vpdpbusd wants one side without a sign: rows are moved up by 128, and each sum down by 128 times its weights' sum. Sums are exact
+ * in int32 (CELL_INT8_DEPTH). */
+#if defined(QUANTIZED)
+#include "kernels/body/cells.h"
+#include "kernels/body/int8_dot.h"
+#include "kernels/body/math.h"
+
+/* Of a row, quantized at a time; words of it. */
+enum { DEPTH = 512, PITCH = DEPTH / 4, MOVED = 128 };
+
+/* What a part of the depth is multiplied with: rows from `row`, words of `first` .. first + depth; first or last of the parts. */
+struct part {
+    const struct cell_product *p;
+    size_t first, depth;
+    const int32_t *rows;                /* [row][PITCH] */
+    const real *scales;                 /* of rows */
+    int32_t *sums;                      /* between parts, [row][panel][CELL_UNITS] */
+    int is_first, is_last;
+};
+
+/* A 127th of the row's largest number; NaN where there is one: as integers, numbers without a sign have the same order, and NaN comes last. */
+static real row_scale(const real *a, size_t depth) {
+    vec_int most = {0};
+    for (size_t k = 0; k < depth; k += LANES) {
+        vec v;
+        vec_load_reals_n(&v, a + k, body_least(LANES, depth - k));
+        vec_int size = (vec_int)v & 0x7fffffff, wins = size > most;
+        most = (size & wins) | (most & ~wins);
+    }
+    int32_t largest = 0;
+    for (int l = 0; l < LANES; l++) {
+        largest = most[l] > largest ? most[l] : largest;
+    }
+    return real_of_bits((uint32_t)largest) / 127;
+}
+
+/* The lower bytes of n <= LANES words. */
+INLINE void put_bytes(uint8_t *to, const vec_word *words, size_t n) {
+#if defined(BODY_AVX512)
+    _mm_mask_storeu_epi8(to, n == LANES ? (__mmask16)-1 : vec_first(n), _mm512_cvtepi32_epi8((__m512i)*words));
+#else
+    for (size_t l = 0; l < n; l++) {
+        to[l] = (uint8_t)(*words)[l];
+    }
+#endif
+}
+
+/* Adding 1.5 * 2^23 rounds to the nearest whole number, ties to even, and leaves it in the lowest bits. A NaN becomes the least. */
+static void quantize(const real *a, size_t depth, real scale, uint8_t *to) {
+    const real magic = 0x1.8p23f + MOVED, by = scale > 0 ? 1 / scale : 0;
+    const vec least = (vec){0} - 127, most = (vec){0} + 127;
+    for (size_t k = 0; k < depth; k += LANES) {
+        size_t n = body_least(LANES, depth - k);
+        vec v;
+        vec_load_reals_n(&v, a + k, n);
+        v *= by;
+        vec_int above = v > least, below;
+        v = (vec)(((vec_int)v & above) | ((vec_int)least & ~above));
+        below = v < most;
+        v = (vec)(((vec_int)v & below) | ((vec_int)most & ~below)) + magic;
+        put_bytes(to + k, (const vec_word *)&v, n);
+    }
+    for (size_t k = depth; k < cell_depth(depth); k++) {
+        to[k] = MOVED;                  /* meets a weight of 0 */
+    }
+}
+
+/* One vector of units of a row: to the sums between parts, or, finished, to the product's. */
+INLINE void put(const struct part *part, size_t row, size_t panel, size_t j, const vec_int *sum) {
+    const struct cell_product *p = part->p;
+    if (!part->is_last) {
+        memcpy(part->sums + (row * p->panels + panel) * CELL_UNITS + j, sum, sizeof *sum);
+        return;
+    }
+    struct cell_scales scales = cell_scales((const char *)p->b + panel * cell_panel(p->depth), p->depth);
+    real *to = p->sums + row * p->stride + panel * CELL_UNITS + j;
+    vec_int moved;
+    vec v, scale, old;
+    memcpy(&moved, scales.sum + j, sizeof moved);
+    vec_load_reals(&scale, scales.scale + j);
+    v = __builtin_convertvector(*sum - moved * MOVED, vec) * (scale * part->scales[row]);
+    if (p->add) {
+        vec_load_reals(&old, to);
+        v += old;
+    }
+    vec_store_reals(to, &v);
+}
+
+INLINE void get(const struct part *part, size_t row, size_t panel, size_t j, vec_int *sum) {
+    if (part->is_first) {
+        *sum = (vec_int){0};
+    } else {
+        memcpy(sum, part->sums + (row * part->p->panels + panel) * CELL_UNITS + j, sizeof *sum);
+    }
+}
+
+/* R rows with P panels from `panel`; constants. One row alone takes several panels: a product waits for the one before it on the same sum. */
+INLINE void multiply(const size_t R, const size_t P, const struct part *part, size_t row, size_t panel) {
+    const size_t n = P * CELL_VECS, step = cell_panel(part->p->depth) / sizeof(int32_t);
+    const int32_t *b = (const int32_t *)part->p->b + panel * step + part->first / 4 * CELL_UNITS, *a = part->rows + row * PITCH;
+    vec_int sum[CELL_ROWS * CELL_VECS];
+    UNROLL
+    for (size_t i = 0; i < R * n; i++) {
+        get(part, row + i / n, panel + i % n / CELL_VECS, i % CELL_VECS * LANES, &sum[i]);
+    }
+    for (size_t k = 0, words = (part->depth + 3) / 4; k < words; k++, b += CELL_UNITS) {
+        UNROLL
+        for (size_t i = 0; i < R * n; i++) {
+            dot(&sum[i], a[i / n * PITCH + k], b + i % n / CELL_VECS * step + i % CELL_VECS * LANES);
+        }
+    }
+    UNROLL
+    for (size_t i = 0; i < R * n; i++) {
+        put(part, row + i / n, panel + i % n / CELL_VECS, i % CELL_VECS * LANES, &sum[i]);
+    }
+}
+
+/* A copy for each height, since sums must be registers. */
+typedef void block_work(const struct part *part, size_t row, size_t panel);
+#define BLOCK(n) static void multiply_##n(const struct part *part, size_t row, size_t panel) { multiply(n, 1, part, row, panel); }
+#define NAME(n) multiply_##n,
+BLOCK_UPTO(BLOCK)
+static block_work *const blocks[CELL_ROWS] = {BLOCK_UPTO(NAME)};
+
+static void multiply_one(const struct part *part) {
+    switch (part->p->panels) {
+    case 4: multiply(1, 4, part, 0, 0); break;
+    case 3: multiply(1, 3, part, 0, 0); break;
+    case 2: multiply(1, 2, part, 0, 0); break;
+    default: multiply(1, 1, part, 0, 0);
+    }
+}
+
+static void multiply_part(const struct part *part) {
+    int count = (int)((part->p->rows + CELL_ROWS - 1) / CELL_ROWS);
+    if (part->p->rows == 1) {
+        multiply_one(part);
+        return;
+    }
+    for (size_t panel = 0; panel < part->p->panels; panel++) {
+        for (int i = 0; i < count; i++) {
+            size_t row = body_begin(part->p->rows, i, count);
+            blocks[body_begin(part->p->rows, i + 1, count) - row - 1](part, row, panel);
+        }
+    }
+}
+
+void K(cell_multiply)(const struct cell_product *p) {
+    _Alignas(64) int32_t rows[CELL_SPAN * PITCH], sums[CELL_SPAN * CELL_GATES * CELL_UNITS];
+    real scales[CELL_SPAN];
+    for (size_t r = 0; r < p->rows; r++) {
+        scales[r] = row_scale(p->a + r * p->lda, p->depth);
+    }
+    for (size_t first = 0; first < p->depth; first += DEPTH) {
+        size_t depth = body_least(DEPTH, p->depth - first);
+        struct part part = {p, first, depth, rows, scales, sums, first == 0, first + depth == p->depth};
+        for (size_t r = 0; r < p->rows; r++) {
+            quantize(p->a + r * p->lda + first, depth, scales[r], (uint8_t *)(rows + r * PITCH));
+        }
+        multiply_part(&part);
+    }
+}
+#else
+typedef int nothing_here;
+#endif
