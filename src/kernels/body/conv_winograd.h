@@ -25,7 +25,8 @@ void K(wino_input)(const struct wino_tile *t, const elem *x, size_t n, real *to,
 /* The same for A dy A' of the tile's own pixels, 4x4 or fewer. */
 void K(wino_gradient)(const struct wino_tile *t, const elem *dy, size_t n, real *to, ptrdiff_t step);
 
-/* What happens to a tile of the output: y = act(A' from A + bias), or y += it. bias: reals of the n channels, or NULL. */
+/* What happens to a tile of the output: y = act(A' from A + bias), or y += it. bias: reals of the n channels, or NULL. ahead: how many reals on the
+ * frequencies lie that become pixels next, and are asked for meanwhile. */
 struct wino_finish { const real *bias; enum activation activation; int add; ptrdiff_t ahead; };
 void K(wino_output)(const struct wino_tile *t, const real *from, ptrdiff_t step, const struct wino_finish *finish, elem *y, size_t n);
 

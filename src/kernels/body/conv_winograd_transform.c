@@ -86,13 +86,18 @@ INLINE void weight_back_line(const vec *u, int step, vec *g) {
     g[2] = p * sixth - s + u[5 * step];
 }
 
+/* A hint, which may point anywhere. */
+INLINE void ask(const void *here, ptrdiff_t ahead) {
+    __builtin_prefetch((const void *)((uintptr_t)here + (uintptr_t)ahead));
+}
+
 /* ---- pixels ---- */
 
-/* A tile's rows, from its first column; a row outside is some other one, behind a mask of zeros. Columns first .. end lie inside; all: everything does. */
+/* A tile's rows, from its first column; a row outside is some other one, behind a mask of zeros; next: bytes to the pixels that come next. Columns first .. end lie inside; all: everything does. */
 struct lines { const elem *row[WINO_IN]; vec_int mask[WINO_IN]; ptrdiff_t channels, next; int first, end, all; };
 
 static void lines_make(const struct wino_tile *t, const elem *x, int rows, int columns, struct lines *l) {
-    l->channels = t->channels, l->next = t->next;
+    l->channels = t->channels, l->next = t->next * (ptrdiff_t)sizeof *x;
     l->first = conv_most(0, -t->col), l->end = conv_least(columns, t->w - t->col);
     l->all = l->first == 0 && l->end == columns && t->row >= 0 && t->row + rows <= t->h;
     for (int i = 0; i < rows; i++) {
@@ -112,7 +117,7 @@ INLINE void load_column(const struct lines *l, const int rows, const int all, in
         return;
     }
     UNROLL for (int i = 0; i < rows; i++) {
-        __builtin_prefetch(l->row[i] + at + l->next);
+        ask(l->row[i] + at, l->next);
         vec_load_n(&d[i], l->row[i] + at, all ? LANES : n);
         d[i] = all ? d[i] : (vec)((vec_int)d[i] & l->mask[i]);
     }
@@ -241,7 +246,7 @@ INLINE void output(const struct wino_tile *t, const int short_h, const int short
         }
         UNROLL for (int i = 0; i < WINO_IN; i++) {
             if (has(short_h, i)) {
-                __builtin_prefetch(from + (i * WINO_IN + j) * step + finish->ahead);
+                ask(from + (i * WINO_IN + j) * step, finish->ahead * (ptrdiff_t)sizeof *from);
                 vec_load_reals(&line[i], from + (i * WINO_IN + j) * step);
             }
         }
