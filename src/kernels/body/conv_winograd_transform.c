@@ -93,7 +93,8 @@ INLINE void ask(const void *here, ptrdiff_t ahead) {
 
 /* ---- pixels ---- */
 
-/* A tile's rows, from its first column; a row outside is some other one, behind a mask of zeros; next: bytes to the pixels that come next. Columns first .. end lie inside; all: everything does. */
+/* A tile's rows, from its first column; a row outside is some other one, behind a mask of zeros. Columns first .. end lie inside; all: everything does.
+ * next: bytes to the pixels that come next. */
 struct lines { const elem *row[WINO_IN]; vec_int mask[WINO_IN]; ptrdiff_t channels, next; int first, end, all; };
 
 static void lines_make(const struct wino_tile *t, const elem *x, int rows, int columns, struct lines *l) {
