@@ -161,76 +161,78 @@ static void same_values(const struct kernels *k, const struct problem *from, con
     take_over(k, from->c.c, exact, to->c.c, to->state_n);
 }
 
-static void check_case(const struct kernels *k, const struct kernels *exact, struct threads *team, enum cell_kind kind,
-                       enum cell_input input, const struct shape_case *s, struct bench *b) {
-    float symbols[64 * 5] = {0}, ids[64 * 5];
+/* The same problem by a table and in float64, and what both were given. */
+struct pair {
+    struct problem got, want;
+    float symbols[64 * 5], ids[64 * 5];
+};
+
+typedef void case_work(const struct kernels *k, struct bench *b, enum cell_kind kind, enum cell_input input, const struct shape_case *s);
+
+static void solve_both(struct pair *p, const struct kernels *k, struct bench *b, enum cell_kind kind, enum cell_input input, const struct shape_case *s) {
+    const struct kernels *exact = kernels_get(ISA_BASE, 0, DTYPE_F64);
     for (size_t i = 0; i < s->batch * s->steps; i++) {
-        symbols[i] = i / s->batch > i % s->batch % (s->steps + 1) ? SYMBOL_PADDING : 1; /* some end early */
-        ids[i] = (float)((i * 7) % (s->inputs + 2)) - 1; /* -1, inputs: none */
+        p->symbols[i] = i / s->batch > i % s->batch % (s->steps + 1) ? SYMBOL_PADDING : 1; /* some end early */
+        p->ids[i] = (float)((i * 7) % (s->inputs + 2)) - 1; /* -1, inputs: none */
     }
-    const float *given = input == CELL_INPUT_IDS ? ids : NULL;
-    struct problem got = solve(k, team, kind, input, s, symbols, given);
-    struct problem want = solve(exact, NULL, kind, CELL_INPUT_READY, s, symbols, given);
-    check_equal(k, exact, got.c.out, want.c.out, got.out_n, 1, "out");
-    check_equal(k, exact, got.c.h, want.c.h, got.state_n, 0, "h");
-    check_equal(k, exact, got.c.c, want.c.c, got.state_n, 0, "c");
-    bench_seen(b, got.c.h, got.state_n * real_size(k));
+    const float *given = input == CELL_INPUT_IDS ? p->ids : NULL;
+    p->got = solve(k, b->team, kind, input, s, p->symbols, given);
+    p->want = solve(exact, NULL, kind, CELL_INPUT_READY, s, p->symbols, given);
+    check_equal(k, exact, p->got.c.out, p->want.c.out, p->got.out_n, 1, "out");
+    check_equal(k, exact, p->got.c.h, p->want.c.h, p->got.state_n, 0, "h");
+    check_equal(k, exact, p->got.c.c, p->want.c.c, p->got.state_n, 0, "c");
+    bench_seen(b, p->got.c.h, p->got.state_n * real_size(k));
     if (input != CELL_INPUT_READY) {
-        check_inference(k, team, &got);
+        check_inference(k, b->team, &p->got);
     }
-    if (k->bf16_products) {
-        same_values(k, &got, exact, &want);
-    }
-    k->cells->back(team, &got.c);
-    exact->cells->back(NULL, &want.c);
-    check_equal(k, exact, got.c.gates, want.c.gates, got.gates_n, 0, "gradients of gates");
-    check_equal(k, exact, got.c.extra, want.c.extra, got.state_n - s->batch * s->hidden, 0, "gradient of the third gate");
-    check_equal(k, exact, got.c.dh, want.c.dh, s->batch * s->hidden, 0, "what passes by");
-    bench_seen(b, got.c.gates, got.gates_n * real_size(k));
-    problem_free(&got);
-    problem_free(&want);
 }
 
-static void check(struct bench *b) {
+static void pair_free(struct pair *p) {
+    problem_free(&p->got);
+    problem_free(&p->want);
+}
+
+static void check_forward(const struct kernels *k, struct bench *b, enum cell_kind kind, enum cell_input input, const struct shape_case *s) {
+    struct pair p;
+    solve_both(&p, k, b, kind, input, s);
+    pair_free(&p);
+}
+
+static void check_both_ways(const struct kernels *k, struct bench *b, enum cell_kind kind, enum cell_input input, const struct shape_case *s) {
     const struct kernels *exact = kernels_get(ISA_BASE, 0, DTYPE_F64);
+    struct pair p;
+    solve_both(&p, k, b, kind, input, s);
+    if (k->bf16_products) {
+        same_values(k, &p.got, exact, &p.want);
+    }
+    k->cells->back(b->team, &p.got.c);
+    exact->cells->back(NULL, &p.want.c);
+    check_equal(k, exact, p.got.c.gates, p.want.c.gates, p.got.gates_n, 0, "gradients of gates");
+    check_equal(k, exact, p.got.c.extra, p.want.c.extra, p.got.state_n - s->batch * s->hidden, 0, "gradient of the third gate");
+    check_equal(k, exact, p.got.c.dh, p.want.c.dh, s->batch * s->hidden, 0, "what passes by");
+    bench_seen(b, p.got.c.gates, p.got.gates_n * real_size(k));
+    pair_free(&p);
+}
+
+static void each_case(const struct kernels *k, struct bench *b, case_work *work) {
     for (int kind = CELL_TANH; kind <= CELL_GRU; kind++) {
         for (int input = CELL_INPUT_READY; input <= CELL_INPUT_IDS; input++) {
             for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-                check_case(b->k, exact, b->team, (enum cell_kind)kind, (enum cell_input)input, &cases[i], b);
+                work(k, b, (enum cell_kind)kind, (enum cell_input)input, &cases[i]);
             }
         }
     }
+}
+
+static void check(struct bench *b) {
+    each_case(b->k, b, check_both_ways);
 }
 
 /* 8-bit products, forward alone: rows and weights are off by half a 127th of their largest, sums by less. */
 static void check_int8(struct bench *b) {
-    const struct kernels *exact = kernels_get(ISA_BASE, 0, DTYPE_F64);
     struct kernels k = *b->k;
     k.bf16_products = 1;                /* as far off, at most */
-    for (int kind = CELL_TANH; kind <= CELL_GRU; kind++) {
-        for (int input = CELL_INPUT_READY; input <= CELL_INPUT_IDS; input++) {
-            for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-                const struct shape_case *s = &cases[i];
-                float symbols[64 * 5] = {0}, ids[64 * 5];
-                for (size_t j = 0; j < s->batch * s->steps; j++) {
-                    symbols[j] = j / s->batch > j % s->batch % (s->steps + 1) ? SYMBOL_PADDING : 1;
-                    ids[j] = (float)((j * 7) % (s->inputs + 2)) - 1;
-                }
-                const float *given = input == CELL_INPUT_IDS ? ids : NULL;
-                struct problem got = solve(&k, b->team, (enum cell_kind)kind, (enum cell_input)input, s, symbols, given);
-                struct problem want = solve(exact, NULL, (enum cell_kind)kind, CELL_INPUT_READY, s, symbols, given);
-                check_equal(&k, exact, got.c.out, want.c.out, got.out_n, 1, "out");
-                check_equal(&k, exact, got.c.h, want.c.h, got.state_n, 0, "h");
-                check_equal(&k, exact, got.c.c, want.c.c, got.state_n, 0, "c");
-                bench_seen(b, got.c.h, got.state_n * real_size(&k));
-                if (input != CELL_INPUT_READY) {
-                    check_inference(&k, b->team, &got);
-                }
-                problem_free(&got);
-                problem_free(&want);
-            }
-        }
-    }
+    each_case(&k, b, check_forward);
 }
 
 /* n numbers as they are multiplied: round(x / scale), scale the largest's 127th, which is returned. */

@@ -1,6 +1,8 @@
 /* The recurrent cells' weights, packed once for all steps: in panels of CELL_UNITS units, as the products read them. */
-#include <math.h>
 #include "kernels/body/cells.h"
+#if defined(QUANTIZED)
+#include "kernels/body/int8_dot.h"
+#endif
 
 struct packing {
     const real *weight;
@@ -14,13 +16,10 @@ struct packing {
 /* Column `unit` of a panel, whose largest number becomes 127; from NULL: zeros. */
 static void put_column(void *panel, size_t depth, size_t unit, const real *from) {
     struct cell_scales scales = cell_scales(panel, depth);
-    real most = 0;
-    for (size_t k = 0; from != NULL && k < depth; k++) {
-        most = fabsf(from[k]) > most ? fabsf(from[k]) : most;
-    }
-    scales.scale[unit] = most / 127, scales.sum[unit] = 0;
+    real scale = int8_scale(from, from == NULL ? 0 : depth);
+    scales.scale[unit] = scale, scales.sum[unit] = 0;
     for (size_t k = 0; k < cell_depth(depth); k++) {
-        int8_t weight = (int8_t)(most > 0 && k < depth ? lrintf(from[k] * (127 / most)) : 0);
+        int8_t weight = (int8_t)(from != NULL && k < depth ? lrintf(from[k] / scale) : 0);
         ((int8_t *)panel)[(k / 4 * CELL_UNITS + unit) * 4 + k % 4] = weight;
         scales.sum[unit] += weight;
     }

@@ -2,15 +2,16 @@
  * becomes 127: nothing has to be known of it before, and a sample's results don't depend on those beside it. Weights were when they were packed, by their
  * unit's largest number. vpdpbusd wants one side without a sign: rows are moved up by 128, and each sum down by 128 times its weights' sum. Sums are exact
  * in int32 (CELL_INT8_DEPTH). */
-#if defined(QUANTIZED)
 #include "kernels/body/cells.h"
+
+#if defined(QUANTIZED)
 #include "kernels/body/int8_dot.h"
 #include "kernels/body/math.h"
 
 /* Of a row, quantized at a time; words of it. */
 enum { DEPTH = 512, PITCH = DEPTH / 4, MOVED = 128 };
 
-/* What a part of the depth is multiplied with: rows from `row`, words of `first` .. first + depth; first or last of the parts. */
+/* A part of the depth, first .. first + depth, and whether it is the first or the last. */
 struct part {
     const struct cell_product *p;
     size_t first, depth;
@@ -39,7 +40,7 @@ static real row_scale(const real *a, size_t depth) {
 /* The lower bytes of n <= LANES words. */
 INLINE void put_bytes(uint8_t *to, const vec_word *words, size_t n) {
 #if defined(BODY_AVX512)
-    _mm_mask_storeu_epi8(to, n == LANES ? (__mmask16)-1 : vec_first(n), _mm512_cvtepi32_epi8((__m512i)*words));
+    _mm_mask_storeu_epi8(to, vec_first(n), _mm512_cvtepi32_epi8((__m512i)*words));
 #else
     for (size_t l = 0; l < n; l++) {
         to[l] = (uint8_t)(*words)[l];
@@ -162,6 +163,4 @@ void K(cell_multiply)(const struct cell_product *p) {
         multiply_part(&part);
     }
 }
-#else
-typedef int nothing_here;
 #endif

@@ -3,6 +3,7 @@
 #include <math.h>
 #include "kernels/body/conv_int8.h"
 #include "kernels/body/functions.h"
+#include "kernels/body/int8_dot.h"
 
 #if defined(ELEM_f32)
 
@@ -69,14 +70,6 @@ static size_t packed_bytes(const struct conv *c, int training) {
 
 struct pack { struct walk walk; const float *weight, *scale; struct packed to; };
 
-static float filter_scale(const float *weight, int count) {
-    float most = 0;
-    for (int i = 0; i < count; i++) {
-        most = fabsf(weight[i]) > most ? fabsf(weight[i]) : most;
-    }
-    return most > 0 ? most / 127 : 1;
-}
-
 /* Filter k: lane k of its panel's words. */
 static void pack_filter(const struct pack *p, int k) {
     const struct walk *w = &p->walk;
@@ -88,7 +81,7 @@ static void pack_filter(const struct pack *p, int k) {
     int first = panel_begin(w, panel), width = (panel_begin(w, panel + 1) - first) * LANES;
     int32_t *to = p->to.words + (ptrdiff_t)first * LANES * w->run_count * w->length + (k - first * LANES);
     const float *weight = p->weight + (ptrdiff_t)k * c->c * taps;
-    float unit = filter_scale(weight, c->c * taps);
+    float unit = int8_scale(weight, (size_t)c->c * (size_t)taps);
     int32_t sum = 0;
     for (int t = 0; t < taps; t++) {
         for (int word = 0; word < w->words; word++) {

@@ -1,11 +1,21 @@
-/* The instruction of 8-bit products: four bytes a lane with VNNI, else two int16. */
+/* What all 8-bit products share: the scale of weights, and the instruction: four bytes a lane with VNNI, else two int16. */
 #ifndef DLCLI_KERNELS_BODY_INT8_DOT_H
 #define DLCLI_KERNELS_BODY_INT8_DOT_H
 
+#include <math.h>
 #include "kernels/body/body.h"
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
+
+/* Of a filter's or a unit's weights: the largest becomes 127. */
+INLINE float int8_scale(const float *weight, size_t count) {
+    float most = 0;
+    for (size_t i = 0; i < count; i++) {
+        most = fabsf(weight[i]) > most ? fabsf(weight[i]) : most;
+    }
+    return most > 0 ? most / 127 : 1;
+}
 
 /* sum += the products of x's word, the same in all lanes, with w's. */
 INLINE void dot(vec_int *sum, int32_t x, const int32_t *w) {
