@@ -62,6 +62,7 @@ ISA_OF_bf16 := avx512
 ISA_OF_amx  := avx512
 ifneq (,$(filter avx512,$(ISAS)))
 KERNELS += $(foreach p,bf16 amx,$(patsubst %,$(OUT)/kernels/$(p)-bf16/bf16/%.o,$(OWN_FILES) product_$(p) peak_$(p) table))
+KERNELS += $(OUT)/kernels/bf16-bf16/bf16/winograd.o
 # Products of reals rounded to bfloat16: recurrent cells and matrix products of both.
 ROUNDED := recurrent cells_pack cells_unit gemm_few bf16/cells_product bf16/gemm bf16/rounded
 KERNELS += $(foreach p,bf16 amx,$(patsubst %,$(OUT)/kernels/rounded$(p)-bf16/%.o,$(ROUNDED) bf16/rows_$(p)))
@@ -136,7 +137,7 @@ EMULATED += $(patsubst %,$(OUT)/kernels/emulatedquantized-f32/%.o,$(QUANTIZED))
 EMULATED += $(patsubst %,$(OUT)/kernels/trappedint8-f32/%.o,$(INT8) conv_int8_amx)
 EMULATED += $(foreach e,f32 bf16,$(patsubst src/kernels/body/%.c,$(OUT)/kernels/emulated-$(e)/%.o,\
 	$(filter src/kernels/body/conv_lanes% src/kernels/body/conv_nhwc% src/kernels/body/conv_pointwise.c src/kernels/body/gemm_sums.c src/kernels/body/conv_winograd% src/kernels/body/conv_int8% src/kernels/body/activation.c src/kernels/body/cells% src/kernels/body/recurrent.c,$(BODIES))))
-EMULATED += $(patsubst %,$(OUT)/kernels/emulatedbf16-bf16/bf16/%.o,$(OWN_FILES) product_bf16)
+EMULATED += $(patsubst %,$(OUT)/kernels/emulatedbf16-bf16/bf16/%.o,$(OWN_FILES) product_bf16 winograd)
 EMULATED += $(patsubst %,$(OUT)/kernels/trappedamx-bf16/bf16/%.o,$(OWN_FILES) product_amx)
 EMULATED += $(patsubst %,$(OUT)/kernels/emulatedrounded-bf16/%.o,$(ROUNDED) bf16/rows_bf16)
 EMULATED += $(patsubst %,$(OUT)/kernels/trappedrounded-bf16/%.o,$(ROUNDED) bf16/rows_amx)

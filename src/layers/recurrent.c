@@ -18,11 +18,28 @@ const struct key keys_recurrent[] = {
     {NULL, KEY_IGNORED, NULL, 0, 0, NULL, NULL, NULL},
 };
 
-int recurrent_shape(struct node *node, enum cell_kind kind, int gates, struct err *err) {
+/* PyTorch's names, shapes and distribution. */
+static int add_parameters(struct node *node, const struct recurrent *own, int rows, struct err *err) {
     static const char *const names[2][SLOTS] = {
         {"weight_ih", "weight_hh", "bias_ih", "bias_hh"},
         {"weight_ih_reverse", "weight_hh_reverse", "bias_ih_reverse", "bias_hh_reverse"},
     };
+    const int dims[SLOTS][3] = {{rows, own->inputs, 0}, {rows, own->hidden, 0}, {rows, 0}, {rows, 0}};
+    double limit = 1 / sqrt((double)own->hidden);
+    struct init standard = {.kind = INIT_UNIFORM, .a = -limit, .b = limit};
+    for (int i = 0; i < SLOTS * own->directions; i++) {
+        int which = i % SLOTS;
+        struct init init = standard;
+        if (which < SLOT_BIAS_IH && node_init(node, &init, err) < 0) {
+            return -1;
+        }
+        node_slot(node, SLOT_PARAM, names[i / SLOTS][which], init, (size_t)dims[which][1], (size_t)own->hidden,
+                  dims[which]);
+    }
+    return 0;
+}
+
+int recurrent_shape(struct node *node, enum cell_kind kind, int gates, struct err *err) {
     const struct section *s = node->section;
     struct shape in = node_input(node, 0);
     struct recurrent *own = node->own = mem_need(1, sizeof *own);
@@ -42,17 +59,8 @@ int recurrent_shape(struct node *node, enum cell_kind kind, int gates, struct er
                            own->inputs);
     }
     int rows = gates * own->hidden;
-    const int dims[SLOTS][3] = {{rows, own->inputs, 0}, {rows, own->hidden, 0}, {rows, 0}, {rows, 0}};
-    double limit = 1 / sqrt((double)own->hidden);
-    struct init standard = {.kind = INIT_UNIFORM, .a = -limit, .b = limit};
-    for (int i = 0; i < SLOTS * own->directions; i++) {
-        int which = i % SLOTS;
-        struct init init = standard;
-        if (which < SLOT_BIAS_IH && node_init(node, &init, err) < 0) {
-            return -1;
-        }
-        node_slot(node, SLOT_PARAM, names[i / SLOTS][which], init, (size_t)dims[which][1], (size_t)own->hidden,
-                  dims[which]);
+    if (add_parameters(node, own, rows, err) < 0) {
+        return -1;
     }
     node->out = (struct shape){own->last ? 1 : in.t, own->hidden * own->directions, 1, 1};
     node->flops = 2.0 * in.t * rows * ((double)own->inputs + own->hidden) * own->directions;

@@ -129,12 +129,12 @@ static size_t weight_bytes(const struct pass *p) {
     return conv_align((size_t)(p->u_step * WINO_F) * sizeof(real));
 }
 
-static size_t packed_bytes(const struct conv *c, int training) {
+size_t K(wino_packed_bytes)(const struct conv *c, int training) {
     struct pass p = pass_make(c, 1, 0, 1);
     return training ? 0 : weight_bytes(&p);
 }
 
-static void pack(const struct conv *c, const void *weight, const void *scale, int training, void *packed, struct threads *threads) {
+void K(wino_pack)(const struct conv *c, const void *weight, const void *scale, int training, void *packed, struct threads *threads) {
     struct pass p = pass_make(c, 1, 0, 1);
     if (!training) {
         pack_pass(&p, weight, scale, packed, threads);
@@ -287,27 +287,27 @@ static void pass_run(struct pass *p, const struct conv_call *call) {
     threads_run(call->threads, p->grid.blocks * p->panel_parts, piece_run, p);
 }
 
-static void forward(const struct conv_call *call) {
+void K(wino_forward)(const struct conv_call *call) {
     struct pass p = pass_make(call->conv, call->batch, 0, call->packed != NULL);
     p.in = call->x, p.out = call->y, p.bias = call->bias, p.activation = call->activation;
     pass_run(&p, call);
 }
 
-static void backward_data(const struct conv_call *call) {
+void K(wino_backward_data)(const struct conv_call *call) {
     struct pass p = pass_make(call->conv, call->batch, 1, 0);
     p.in = call->dy, p.out = call->dx, p.add = call->add_dx;
     pass_run(&p, call);
 }
 
-/* The most that any batch up to this one needs: smaller ones are cut otherwise. */
-static size_t scratch_bytes(const struct conv *c, int batch, int training, int threads) {
+/* Smaller batches are cut otherwise, and may need more. */
+size_t K(wino_scratch)(const struct conv *c, int batch, int threads, const struct wino_products *products) {
     size_t most = 0;
     for (int n = 1; n <= batch; n++) {
-        size_t weight = training ? K(wino_weight_scratch)(c, n, threads) : 0;
+        size_t weight = products != NULL ? K(wino_weight_scratch)(c, n, threads, products) : 0;
         most = weight > most ? weight : most;
-        for (int back = 0; back <= (training != 0); back++) {
-            struct pass p = pass_make(c, n, back, !training);
-            size_t bytes = pass_bytes(&p, !training, threads);
+        for (int back = 0; back <= (products != NULL); back++) {
+            struct pass p = pass_make(c, n, back, products == NULL);
+            size_t bytes = pass_bytes(&p, products == NULL, threads);
             most = bytes > most ? bytes : most;
         }
     }
@@ -323,9 +323,7 @@ static int taps_inside(const struct axis *a) {
     return sum;
 }
 
-/* Worth it where the products are few enough to pay for the transforms, of pixels (channels) and of weights (tiles). channels: at least, on both sides;
- * tiles: of the batch, at least; gain: nominal products for each one of these, at least. */
-static int worth(const struct conv *c, int batch, int channels, int tiles, double gain) {
+int K(wino_worth)(const struct conv *c, int batch, int channels, int tiles, double gain) {
     int able = c->size_h == 3 && c->size_w == 3 && c->stride_h == 1 && c->stride_w == 1 && c->dilation_h == 1 && c->dilation_w == 1 && c->groups == 1;
     struct axis h = conv_axis_h(c, 0), w = conv_axis_w(c, 0);
     return able && c->c >= channels && c->k >= channels && (double)wino_tiles(c->oh) * wino_tiles(c->ow) * batch >= tiles
@@ -333,13 +331,17 @@ static int worth(const struct conv *c, int batch, int channels, int tiles, doubl
 }
 
 static int supports(const struct conv *c, int batch, int training) {
-    return worth(c, batch, 16, training ? 32 : 12, 1.6);
+    return K(wino_worth)(c, batch, 16, training ? 32 : 12, 1.6);
 }
 
-/* Beside products of bfloat16, twice as fast. In training their gradient of the weights is the slower; to infer, transformed weights are eight times theirs. */
-static int supports_large(const struct conv *c, int batch, int training) {
-    return training ? worth(c, batch, 16, 32, 2.7) : worth(c, batch, 64, 48, 3);
+static size_t scratch_bytes(const struct conv *c, int batch, int training, int threads) {
+    return K(wino_scratch)(c, batch, threads, training ? &K(wino_products) : NULL);
 }
 
-#define WINOGRAD(takes) {"winograd", LAYOUT_NHWC, takes, packed_bytes, scratch_bytes, pack, forward, backward_data, K(wino_backward_weight), 0}
-const struct conv_kernel K(conv_winograd) = WINOGRAD(supports), K(conv_winograd_large) = WINOGRAD(supports_large);
+static void backward_weight(const struct conv_call *call) {
+    K(wino_backward_weight)(call, &K(wino_products));
+}
+
+const struct conv_kernel K(conv_winograd) = {
+    "winograd", LAYOUT_NHWC, supports, K(wino_packed_bytes), scratch_bytes, K(wino_pack), K(wino_forward), K(wino_backward_data), backward_weight, 0,
+};

@@ -1,14 +1,16 @@
 /* conv_winograd: convolutions of 3x3, stride 1, of LAYOUT_NHWC with fewer multiplications. An output tile of 4x4 is made of 6x6 products a channel
- * in place of 16 x 9: F(4x4, 3x3) over the points 0, +-1, +-2 and infinity (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2016).
+ * in place of 16 x 9: F(4x4, 3x3) (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2016). The
+ * points are 0, +-2/3, +-3/2 and infinity: sums are half as far off as of +-1, +-2 (Alam, Anderson, Barabasz and Gregg, "Winograd Convolution for
+ * Deep Neural Networks: Efficient Point Selection", 2022, of such choices).
  * Where a map's side is no multiple of 4, some tiles are 3 high or wide (conv_winograd_grid.h).
  *
  *     y = A' [(G g G') * (B' x B)] A        gradient of g = G' [sum over tiles (A dy A') * (B' x B)] G
  *
  * The 36 products at a place of the 6x6 ("frequency") over channels and tiles are a matrix product of their own, on conv_nhwc's tiles. The gradient
  * of x is the same walk with turned weights. Parts: the transforms (conv_winograd_transform.c), the walk over outputs (conv_winograd.c), the
- * gradient of the weights (conv_winograd_weight.c).
+ * gradient of the weights (conv_winograd_weight.c) and its products of reals (conv_winograd_sums.c; of bfloat16, bf16/winograd.c).
  *
- * conv_winograd takes what gains over a product of as wide vectors; conv_winograd_large what gains over one that is twice as fast. */
+ * conv_winograd takes what gains over a product of as wide vectors; bf16/winograd.c what gains over one that is twice as fast. */
 #ifndef DLCLI_KERNELS_BODY_CONV_WINOGRAD_H
 #define DLCLI_KERNELS_BODY_CONV_WINOGRAD_H
 
@@ -24,6 +26,8 @@ enum {
 void K(wino_input)(const struct wino_tile *t, const elem *x, size_t n, real *to, ptrdiff_t step);
 /* The same for A dy A' of the tile's own pixels, 4x4 or fewer. */
 void K(wino_gradient)(const struct wino_tile *t, const elem *dy, size_t n, real *to, ptrdiff_t step);
+/* sums[c] += those pixels of it. */
+void K(wino_add_pixels)(const struct wino_tile *t, const elem *dy, size_t n, real *sums);
 
 /* What happens to a tile of the output: y = act(A' from A + bias), or y += it. bias: reals of the n channels, or NULL. ahead: how many reals on the
  * frequencies lie that become pixels next, and are asked for meanwhile. */
@@ -34,7 +38,44 @@ void K(wino_output)(const struct wino_tile *t, const real *from, ptrdiff_t step,
 void K(wino_weight)(const vec *taps, real *to, ptrdiff_t step);
 void K(wino_weight_back)(const real *from, ptrdiff_t step, vec *taps);
 
-size_t K(wino_weight_scratch)(const struct conv *conv, int batch, int threads);
-void K(wino_backward_weight)(const struct conv_call *call);
+/* ---- the gradient of the weights: how frequencies lie, and are multiplied ---- */
+
+enum { WINO_TOGETHER = 2 };                      /* tiles laid out at a time, at most */
+
+/* Tiles that are neighbours in a block, and the images that they are of. */
+struct wino_tiles { int count; struct wino_tile tile[WINO_TOGETHER]; const elem *image[WINO_TOGETHER]; };
+
+/* Frequencies of `room` tiles by `width` channels, whole vectors, as a struct wino_products lays them out; each `step` bytes from the one before. */
+struct wino_frequencies { char *at; int room, width; ptrdiff_t step; };
+
+/* sum[k][x->width] of frequency f, set or added to: over a range of tiles, dy's first `count` channels (sums of whole vectors may be written) times x. */
+struct wino_product { const struct wino_frequencies *x, *dy; int f; struct range tiles; int count, add; real *sum; };
+
+/* together: tiles that lie together, which a block's are filled up to. size: of a number, in bytes. side: channels of a rectangle of weights, whose
+ * products should take longer than its transforms. lay_x, lay_dy: n channels from `channel` of tiles i.. of a block. */
+struct wino_products {
+    int together, side;
+    size_t size;
+    void (*lay_x)(const struct wino_tiles *t, int channel, size_t n, const struct wino_frequencies *to, int i);
+    void (*lay_dy)(const struct wino_tiles *t, int channel, size_t n, const struct wino_frequencies *to, int i);
+    void (*multiply)(const struct wino_product *p);
+};
+extern const struct wino_products K(wino_products);
+
+size_t K(wino_weight_scratch)(const struct conv *conv, int batch, int threads, const struct wino_products *products);
+void K(wino_backward_weight)(const struct conv_call *call, const struct wino_products *products);
+
+/* ---- what ways to convolve are made of ---- */
+
+/* Of any batch up to this one; products: of training, else NULL. */
+size_t K(wino_scratch)(const struct conv *c, int batch, int threads, const struct wino_products *products);
+size_t K(wino_packed_bytes)(const struct conv *c, int training);
+void K(wino_pack)(const struct conv *c, const void *weight, const void *scale, int training, void *packed, struct threads *threads);
+void K(wino_forward)(const struct conv_call *call);
+void K(wino_backward_data)(const struct conv_call *call);
+
+/* Whether products are few enough to pay for the transforms, of pixels (channels) and of weights (tiles). channels: at least, on both sides;
+ * tiles: of the batch, at least; gain: nominal products for each one of these, at least. */
+int K(wino_worth)(const struct conv *c, int batch, int channels, int tiles, double gain);
 
 #endif

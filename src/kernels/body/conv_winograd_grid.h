@@ -1,10 +1,10 @@
 /* conv_winograd: which tiles an output is cut into, and how they are taken together.
  *
- * A side of 7 pixels is a tile of 4 and one of 3, which needs five of the six points (F(3, 3) of 0, +-1, 2 and infinity): 121 products a channel in place of
+ * A side of 7 pixels is a tile of 4 and one of 3, which needs five of the six points (F(3, 3), without the point -3/2): 121 products a channel in place of
  * 144; a side of 13 is 4 + 3 + 3 + 3. As its points are among the others', its weights are the same, and a frequency's product merely leaves
  * out the tiles that don't have it. So that the others lie side by side, a block's tiles come in four classes, by the frequencies that they have:
  *
- *     4 rows x 3 columns | 4 x 4 | 3 x 4 | 3 x 3      those of the point -2 in rows: the first two; in columns: the middle two; in both: the second */
+ *     4 rows x 3 columns | 4 x 4 | 3 x 4 | 3 x 3      those of the point -3/2 in rows: the first two; in columns: the middle two; in both: the second */
 #ifndef DLCLI_KERNELS_BODY_CONV_WINOGRAD_GRID_H
 #define DLCLI_KERNELS_BODY_CONV_WINOGRAD_GRID_H
 
@@ -82,6 +82,10 @@ static inline struct wino_block wino_block(const struct wino_grid *g, int index)
     b.begin = conv_part(all, g->cuts, index % g->cuts);
     b.tiles = conv_part(all, g->cuts, index % g->cuts + 1) - b.begin;
     return b;
+}
+
+static inline int wino_has(const struct wino_tile *t, int f) {
+    return !(t->short_h && f / WINO_IN == WINO_LEFT_OUT) && !(t->short_w && f % WINO_IN == WINO_LEFT_OUT);
 }
 
 /* The block's tiles that have frequency f, counted from its first. */

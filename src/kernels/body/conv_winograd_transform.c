@@ -1,6 +1,7 @@
 /* conv_winograd: the transforms between pixels, weights and frequencies, LANES channels at a time (conv_winograd.h). Each is its one-dimensional form,
  * applied to the columns and then to the rows. */
 #include "kernels/body/conv_winograd.h"
+#include "kernels/body/conv_winograd_lines.h"
 
 /* Before the loop over columns or rows: unrolled, all 36 vectors would want a register at once. */
 #if defined(__clang__)
@@ -8,83 +9,6 @@
 #else
 #define ROLL _Pragma("GCC unroll 1")
 #endif
-
-/* B': six pixels, `step` apart, to six frequencies. */
-INLINE void input_line(const vec *d, int step, vec *v) {
-    vec a = d[4 * step] - 4 * d[2 * step], b = d[3 * step] - 4 * d[step], c = d[4 * step] - d[2 * step], e = 2 * (d[3 * step] - d[step]);
-    v[0] = 4 * d[0] - 5 * d[2 * step] + d[4 * step];
-    v[1] = a + b;
-    v[2] = a - b;
-    v[3] = c + e;
-    v[4] = c - e;
-    v[5] = 4 * d[step] - 5 * d[3 * step] + d[5 * step];
-}
-
-/* Five pixels, without the point -2: F(3, 3), each line times what makes G's the same. */
-INLINE void input_line_short(const vec *d, int step, vec *v) {
-    v[0] = 4 * (d[0] - d[2 * step]) + 2 * (d[3 * step] - d[step]);
-    v[1] = 3 * (d[3 * step] - d[2 * step] - 2 * d[step]);
-    v[2] = d[3 * step] - 3 * d[2 * step] + 2 * d[step];
-    v[3] = 4 * (d[3 * step] - d[step]);
-    v[5] = d[4 * step] - d[2 * step] - 2 * (d[3 * step] - d[step]);
-}
-
-/* A': six frequencies to four pixels. */
-INLINE void output_line(const vec *m, int step, vec *y) {
-    vec s = m[step] + m[2 * step], d = m[step] - m[2 * step], p = m[3 * step] + m[4 * step], q = m[3 * step] - m[4 * step];
-    y[0] = m[0] + s + p;
-    y[1] = d + 2 * q;
-    y[2] = s + 4 * p;
-    y[3] = d + 8 * q + m[5 * step];
-}
-
-INLINE void output_line_short(const vec *m, int step, vec *y) {
-    vec s = m[step] + m[2 * step], d = m[step] - m[2 * step];
-    y[0] = m[0] + s + m[3 * step];
-    y[1] = d + 2 * m[3 * step];
-    y[2] = s + 4 * m[3 * step] + m[5 * step];
-}
-
-/* A: the gradient of four pixels to that of six frequencies. */
-INLINE void gradient_line(const vec *y, int step, vec *m) {
-    vec even = y[0] + y[2 * step], odd = y[step] + y[3 * step], far = y[0] + 4 * y[2 * step], off = 2 * y[step] + 8 * y[3 * step];
-    m[0] = y[0];
-    m[1] = even + odd;
-    m[2] = even - odd;
-    m[3] = far + off;
-    m[4] = far - off;
-    m[5] = y[3 * step];
-}
-
-INLINE void gradient_line_short(const vec *y, int step, vec *m) {
-    vec even = y[0] + y[2 * step];
-    m[0] = y[0];
-    m[1] = even + y[step];
-    m[2] = even - y[step];
-    m[3] = y[0] + 2 * y[step] + 4 * y[2 * step];
-    m[5] = y[2 * step];
-}
-
-/* G: three weights to six frequencies. */
-INLINE void weight_line(const vec *g, int step, vec *u) {
-    const real sixth = (real)(1.0 / 6), part = (real)(1.0 / 24), twelfth = (real)(1.0 / 12);
-    vec s = (g[0] + g[2 * step]) * -sixth, t = g[step] * sixth, p = g[0] * part + g[2 * step] * sixth, q = g[step] * twelfth;
-    u[0] = g[0] * (real)0.25;
-    u[1] = s - t;
-    u[2] = s + t;
-    u[3] = p + q;
-    u[4] = p - q;
-    u[5] = g[2 * step];
-}
-
-/* G': the gradient of six frequencies to that of three weights. */
-INLINE void weight_back_line(const vec *u, int step, vec *g) {
-    const real sixth = (real)(1.0 / 6), part = (real)(1.0 / 24), twelfth = (real)(1.0 / 12);
-    vec s = (u[step] + u[2 * step]) * sixth, p = u[3 * step] + u[4 * step];
-    g[0] = u[0] * (real)0.25 - s + p * part;
-    g[1] = (u[2 * step] - u[step]) * sixth + (u[3 * step] - u[4 * step]) * twelfth;
-    g[2] = p * sixth - s + u[5 * step];
-}
 
 /* A hint, which may point anywhere. */
 INLINE void ask(const void *here, ptrdiff_t ahead) {
@@ -203,6 +127,37 @@ void K(wino_input)(const struct wino_tile *t, const elem *x, size_t n, real *to,
 void K(wino_gradient)(const struct wino_tile *t, const elem *dy, size_t n, real *to, ptrdiff_t step) {
 #define DY(h, w) transform_channels(t, GRADIENT, h, w, dy, n, to, step)
     EACH_FORM(t, DY)
+}
+
+/* Sums of a tile's own pixels. */
+INLINE void add_pixels(const struct lines *l, const int rows, const int columns, const int all, ptrdiff_t c, size_t n, real *sums) {
+    vec sum, d[WINO_OUT];
+    vec_load_reals_n(&sum, sums + c, n);
+    ROLL for (int j = 0; j < columns; j++) {
+        load_column(l, rows, all, j, c, n, d);
+        UNROLL for (int i = 0; i < rows; i++) {
+            sum += d[i];
+        }
+    }
+    vec_store_reals_n(sums + c, &sum, n);
+}
+
+INLINE void add_channels(const struct wino_tile *t, const int rows, const int columns, const elem *dy, size_t n, real *sums) {
+    struct lines l;
+    lines_make(t, dy, rows, columns, &l);
+    for (size_t c = 0; c < n; c += LANES) {
+        size_t some = body_least(LANES, n - c);
+        if (l.all && some == LANES) {
+            add_pixels(&l, rows, columns, 1, (ptrdiff_t)c, LANES, sums);
+        } else {
+            add_pixels(&l, rows, columns, 0, (ptrdiff_t)c, some, sums);
+        }
+    }
+}
+
+void K(wino_add_pixels)(const struct wino_tile *t, const elem *dy, size_t n, real *sums) {
+#define ADD(h, w) add_channels(t, WINO_OUT - (h), WINO_OUT - (w), dy, n, sums)
+    EACH_FORM(t, ADD)
 }
 
 /* ---- frequencies to pixels ---- */

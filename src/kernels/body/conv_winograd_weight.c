@@ -1,6 +1,6 @@
 /* conv_winograd: gradients of weights and bias. A piece owns a rectangle of the weights (input channels x output channels) and a part of the tiles; it takes
  * some tiles at a time, makes frequencies of x and of dy, and adds up each frequency's products over the tiles; the sums become the gradient of
- * the nine weights at the end. The parts' gradients lie in scratch and are added in order. */
+ * the nine weights at the end. The parts' gradients lie in scratch and are added in order. How frequencies lie and are multiplied is the caller's. */
 #include "kernels/body/conv_winograd.h"
 #include "kernels/body/transpose.h"
 
@@ -8,13 +8,15 @@ enum { TAPS = 9 };
 
 struct grad {
     const struct conv_call *call;
+    const struct wino_products *products;
     const struct conv *conv;
     struct wino_tile x_tile, y_tile;         /* an image's extents, and the distance of its pixels */
     struct wino_grid grid;
     struct panels panels;                    /* of input channels */
     int k_vectors, c_parts, k_parts, parts;  /* rectangles: ranges of panels x ranges of vectors of output channels; parts of the blocks */
+    int room;                                /* tiles of the largest block, filled up */
     int c_room, k_room;                      /* channels of the largest rectangle, whole vectors */
-    ptrdiff_t v_step, d_step, s_step;        /* between frequencies of x, of dy, of the sums */
+    ptrdiff_t v_step, d_step, s_step;        /* between frequencies of x and of dy, bytes, of the sums, reals */
     real *partial;                           /* where parts > 1: [part][k][vector of c][tap][lane] */
     real *bias;                              /* [part][k] */
     char *scratch;
@@ -25,21 +27,23 @@ enum { BLOCK = 64 };                         /* tiles at a time */
 
 /* Rectangles that make the transforms cheap against the products; then parts of the blocks, until there are pieces enough for a large team. */
 static void cut(struct grad *g) {
-    enum { SMALL = 64, LARGE = 128, MANY = 256 * 256, WANTED = 16 };
-    int side = g->conv->c * g->conv->k > MANY ? LARGE : SMALL;
+    enum { LARGE = 128, MANY = 256 * 256, WANTED = 16 };
+    int side = g->conv->c * g->conv->k > MANY ? LARGE : g->products->side;
     g->c_parts = conv_least(g->panels.count, conv_parts(g->conv->c, side));
     g->k_parts = conv_least(g->k_vectors, conv_parts(g->conv->k, side));
     g->parts = conv_least(g->grid.blocks, conv_parts(WANTED, g->c_parts * g->k_parts));
     g->c_room = conv_parts(g->panels.count, g->c_parts) * NHWC_N * LANES;
     g->k_room = conv_parts(g->k_vectors, g->k_parts) * LANES;
-    g->v_step = (ptrdiff_t)g->grid.block * g->c_room + WINO_SKEW;
-    g->d_step = (ptrdiff_t)g->grid.block * g->k_room + WINO_SKEW;
+    ptrdiff_t skew = WINO_SKEW * (ptrdiff_t)sizeof(real), tiles = g->room * (ptrdiff_t)g->products->size;
+    g->v_step = tiles * g->c_room + skew;
+    g->d_step = tiles * g->k_room + skew;
     g->s_step = (ptrdiff_t)g->k_room * g->c_room + WINO_SKEW;
 }
 
-static struct grad grad_make(const struct conv *c, int batch) {
-    struct grad g = {.conv = c, .x_tile = {.h = c->h, .w = c->w, .channels = c->c}, .y_tile = {.h = c->oh, .w = c->ow, .channels = c->k}};
+static struct grad grad_make(const struct conv *c, int batch, const struct wino_products *products) {
+    struct grad g = {.products = products, .conv = c, .x_tile = {.h = c->h, .w = c->w, .channels = c->c}, .y_tile = {.h = c->oh, .w = c->ow, .channels = c->k}};
     g.grid = wino_grid(c->oh, c->ow, batch, BLOCK);
+    g.room = conv_parts(g.grid.block, products->together) * products->together;
     g.panels = panels_of(c->c);
     g.k_vectors = conv_parts(c->k, LANES);
     cut(&g);
@@ -59,29 +63,59 @@ static size_t bias_bytes(const struct grad *g) {
 }
 
 static size_t each_bytes(const struct grad *g) {
-    return conv_align((size_t)((g->v_step + g->d_step + g->s_step) * WINO_F) * sizeof(real));
+    return conv_align((size_t)(g->v_step + g->d_step + g->s_step * (ptrdiff_t)sizeof(real)) * WINO_F);
 }
 
 struct part {
     const struct grad *g;
     int at, panel, panel_end, first, k, k_end;    /* of the parts of the blocks; panels, the first one's channel; output channels */
     struct wino_block block;                      /* at hand */
-    real *v, *d, *sums;
+    char *v, *d;
+    real *sums;
 };
 
-/* Frequencies of x, [panel][tile][width], and of dy, [tile][k]. */
-static void transform_tile(const struct part *part, int i) {
+static struct wino_frequencies of_panel(const struct part *part, int panel) {
     const struct grad *g = part->g;
-    int sample;
-    struct wino_tile in = wino_tile_read(&g->grid, &part->block, i, &g->x_tile, g->conv->pad_top, g->conv->pad_left, &sample);
-    struct wino_tile out = wino_tile_read(&g->grid, &part->block, i, &g->y_tile, 0, 0, &sample);
-    const elem *x = (const elem *)g->call->x + (ptrdiff_t)sample * in.h * in.w * in.channels, *dy = (const elem *)g->call->dy + (ptrdiff_t)sample * out.h * out.w * out.channels;
-    for (int panel = part->panel; panel < part->panel_end; panel++) {
-        int first = panel_begin(&g->panels, panel), width = panel_vectors(&g->panels, panel) * LANES;
-        real *v = part->v + (ptrdiff_t)(first - part->first) * g->grid.block + (ptrdiff_t)i * width;
-        K(wino_input)(&in, x + first, (size_t)conv_least(width, g->conv->c - first), v, g->v_step);
+    ptrdiff_t before = (panel_begin(&g->panels, panel) - part->first) * (ptrdiff_t)g->room;
+    return (struct wino_frequencies){part->v + before * (ptrdiff_t)g->products->size, g->room, panel_vectors(&g->panels, panel) * LANES, g->v_step};
+}
+
+static struct wino_frequencies of_dy(const struct part *part) {
+    const struct grad *g = part->g;
+    return (struct wino_frequencies){part->d, g->room, g->k_room, g->d_step};
+}
+
+/* dy is read for the bias once for each output channel. */
+static int sums_bias(const struct part *part) {
+    return part->panel == 0 && part->g->call->dbias != NULL;
+}
+
+static real *bias_of(const struct part *part) {
+    return part->g->bias + (ptrdiff_t)part->at * part->g->conv->k + part->k;
+}
+
+/* Tiles i.. of the block, as many as lie together. */
+static void transform_tiles(const struct part *part, int i) {
+    const struct grad *g = part->g;
+    struct wino_tiles in = {.count = conv_least(g->products->together, part->block.tiles - i)}, out = {.count = in.count};
+    for (int t = 0; t < in.count; t++) {
+        int sample;
+        in.tile[t] = wino_tile_read(&g->grid, &part->block, i + t, &g->x_tile, g->conv->pad_top, g->conv->pad_left, &sample);
+        out.tile[t] = wino_tile_read(&g->grid, &part->block, i + t, &g->y_tile, 0, 0, &sample);
+        in.image[t] = (const elem *)g->call->x + (ptrdiff_t)sample * g->x_tile.h * g->x_tile.w * g->x_tile.channels;
+        out.image[t] = (const elem *)g->call->dy + (ptrdiff_t)sample * g->y_tile.h * g->y_tile.w * g->y_tile.channels;
     }
-    K(wino_gradient)(&out, dy + part->k, (size_t)(part->k_end - part->k), part->d + (ptrdiff_t)i * g->k_room, g->d_step);
+    for (int panel = part->panel; panel < part->panel_end; panel++) {
+        struct wino_frequencies to = of_panel(part, panel);
+        int first = panel_begin(&g->panels, panel);
+        g->products->lay_x(&in, first, (size_t)conv_least(to.width, g->conv->c - first), &to, i);
+    }
+    struct wino_frequencies to = of_dy(part);
+    size_t n = (size_t)(part->k_end - part->k);
+    g->products->lay_dy(&out, part->k, n, &to, i);
+    for (int t = 0; sums_bias(part) && t < out.count; t++) {
+        K(wino_add_pixels)(&out.tile[t], out.image[t] + part->k, n, bias_of(part));
+    }
 }
 
 /* sums[f][panel][k][width], set or added to; of no tiles: set to zeros. */
@@ -91,30 +125,10 @@ static void multiply(const struct part *part, int f, int panel, int add) {
     if (add && having.begin == having.end) {
         return;
     }
-    int first = panel_begin(&g->panels, panel), vectors = panel_vectors(&g->panels, panel), width = vectors * LANES, count = part->k_end - part->k, rows = conv_parts(count, NHWC_R);
-    struct stretch all = {having.begin, having.begin, having.end - having.begin};
-    struct nhwc_sums s = {.x = part->v + f * g->v_step + (ptrdiff_t)(first - part->first) * g->grid.block, .stretches = &all, .count = 1, .x_step = 1, .dy_step = g->k_room,
-        .add = add, .sum_m = width};
-    for (int i = 0; i < rows; i++) {
-        int k = conv_part(count, rows, i), m = conv_part(count, rows, i + 1) - k;
-        s.dy = part->d + f * g->d_step + k;
-        s.sum = part->sums + f * g->s_step + (ptrdiff_t)(first - part->first) * g->k_room + (ptrdiff_t)k * width;
-        K(nhwc_gradients)[m - 1][vectors - 1](&s);
-    }
-}
-
-/* Frequency (1, 1) of dy is the sum of a tile's pixels. */
-static void add_bias(const struct part *part, int add) {
-    const struct grad *g = part->g;
-    real *bias = g->bias + (ptrdiff_t)part->at * g->conv->k + part->k;
-    const real *d = part->d + (WINO_IN + 1) * g->d_step;
-    for (int k = 0; k < part->k_end - part->k; k++) {
-        real sum = add ? bias[k] : 0;
-        for (int i = 0; i < part->block.tiles; i++) {
-            sum += d[(ptrdiff_t)i * g->k_room + k];
-        }
-        bias[k] = sum;
-    }
+    struct wino_frequencies x = of_panel(part, panel), dy = of_dy(part);
+    real *sum = part->sums + f * g->s_step + (ptrdiff_t)(panel_begin(&g->panels, panel) - part->first) * g->k_room;
+    struct wino_product p = {&x, &dy, f, having, part->k_end - part->k, add, sum};
+    g->products->multiply(&p);
 }
 
 /* Nine taps of n input channels, [tap][lane], onto their place in dweight. */
@@ -159,27 +173,27 @@ static void finish_panel(const struct part *part, int panel, int k) {
 }
 
 static void block_run(const struct part *part, int add) {
-    for (int i = 0; i < part->block.tiles; i++) {
-        transform_tile(part, i);
+    for (int i = 0; i < part->block.tiles; i += part->g->products->together) {
+        transform_tiles(part, i);
     }
     for (int f = 0; f < WINO_F; f++) {
         for (int panel = part->panel; panel < part->panel_end; panel++) {
             multiply(part, f, panel, add);
         }
     }
-    if (part->panel == 0) {
-        add_bias(part, add);
-    }
 }
 
 static void piece_run(void *arg, int piece, int thread) {
     const struct grad *g = arg;
     int of_c = piece % g->c_parts, of_k = piece / g->c_parts % g->k_parts;
-    struct part part = {.g = g, .at = piece / g->c_parts / g->k_parts, .v = (real *)(void *)(g->scratch + (size_t)thread * g->scratch_each)};
-    part.d = part.v + g->v_step * WINO_F, part.sums = part.d + g->d_step * WINO_F;
+    struct part part = {.g = g, .at = piece / g->c_parts / g->k_parts, .v = g->scratch + (size_t)thread * g->scratch_each};
+    part.d = part.v + g->v_step * WINO_F, part.sums = (real *)(void *)(part.d + g->d_step * WINO_F);
     part.panel = conv_part(g->panels.count, g->c_parts, of_c), part.panel_end = conv_part(g->panels.count, g->c_parts, of_c + 1);
     part.first = panel_begin(&g->panels, part.panel);
     part.k = conv_part(g->k_vectors, g->k_parts, of_k) * LANES, part.k_end = conv_least(g->conv->k, conv_part(g->k_vectors, g->k_parts, of_k + 1) * LANES);
+    if (sums_bias(&part)) {
+        memset(bias_of(&part), 0, (size_t)(part.k_end - part.k) * sizeof(real));
+    }
     int begin = conv_part(g->grid.blocks, g->parts, part.at), end = conv_part(g->grid.blocks, g->parts, part.at + 1);
     for (int block = begin; block < end; block++) {
         part.block = wino_block(&g->grid, block);
@@ -215,18 +229,14 @@ static void add_parts(void *job, size_t begin, size_t end) {
         for (int c = 0; g->parts > 1 && c < g->conv->c; c += LANES) {
             add_vector(g, (int)k, c);
         }
-        real sum = 0;
-        for (int part = 0; part < g->parts; part++) {
-            sum += g->bias[(size_t)part * (size_t)g->conv->k + k];
-        }
-        if (dbias != NULL) {
-            dbias[k] += sum;
+        for (int part = 0; dbias != NULL && part < g->parts; part++) {
+            dbias[k] += g->bias[(size_t)part * (size_t)g->conv->k + k];
         }
     }
 }
 
-void K(wino_backward_weight)(const struct conv_call *call) {
-    struct grad g = grad_make(call->conv, call->batch);
+void K(wino_backward_weight)(const struct conv_call *call, const struct wino_products *products) {
+    struct grad g = grad_make(call->conv, call->batch, products);
     char *scratch = call->scratch;
     g.call = call;
     g.partial = (real *)(void *)scratch;
@@ -237,7 +247,7 @@ void K(wino_backward_weight)(const struct conv_call *call) {
     body_split(call->threads, (size_t)g.conv->k, (size_t)(g.parts - 1) * part_reals(&g), add_parts, &g);
 }
 
-size_t K(wino_weight_scratch)(const struct conv *conv, int batch, int threads) {
-    struct grad g = grad_make(conv, batch);
+size_t K(wino_weight_scratch)(const struct conv *conv, int batch, int threads, const struct wino_products *products) {
+    struct grad g = grad_make(conv, batch, products);
     return partial_bytes(&g) + bias_bytes(&g) + (size_t)threads * each_bytes(&g);
 }

@@ -66,7 +66,7 @@ void K(gemm_few)(struct threads *t, const struct gemm *g);
 extern const struct cell_kernels K(cell_kernels);
 
 /* Ways to convolve. */
-extern const struct conv_kernel K(conv_ref), K(conv_im2col), K(conv_lanes), K(conv_nhwc), K(conv_nhwc_thin), K(conv_winograd), K(conv_winograd_large);
+extern const struct conv_kernel K(conv_ref), K(conv_im2col), K(conv_lanes), K(conv_nhwc), K(conv_nhwc_thin), K(conv_winograd);
 
 /* table.c; kernels_ref for base alone. */
 extern const struct kernels K(kernels), K(kernels_ref);

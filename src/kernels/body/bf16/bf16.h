@@ -6,7 +6,7 @@
  * operand's rows are pairs of depth: [depth / 2][width][2], which is what both kinds want.
  *
  * conv.c: the walk over an output, chunk.c: a chunk of it; pack.c: the weights; weight.c: their gradient; lay_out.c: copies of x and dy as the products read them; product_*.c:
- * the innermost loops; store.c: what becomes of sums. */
+ * the innermost loops; store.c: what becomes of sums. winograd.c: where fewer products of floats are faster. */
 #ifndef DLCLI_KERNELS_BODY_BF16_H
 #define DLCLI_KERNELS_BODY_BF16_H
 
@@ -138,6 +138,6 @@ size_t OWN(bf16_weight_scratch)(const struct conv *c, int batch, int threads);
 void OWN(bf16_backward_weight)(const struct conv_call *call);
 
 double OWN(bf16_peak)(size_t rounds, float *sink);
-extern const struct conv_kernel OWN(conv);
+extern const struct conv_kernel OWN(conv), OWN(conv_winograd);
 
 #endif

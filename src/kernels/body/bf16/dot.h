@@ -57,4 +57,19 @@ INLINE void round_both(const vec *low, const vec *high, vec_word *words) {
 #endif
 }
 
+/* The same, low[i] and high[i] to word i. */
+INLINE void round_pairs(const vec *low, const vec *high, vec_word *words) {
+#if defined(__AVX512BF16__)
+    const __m512i pairs = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+    *words = (vec_word)_mm512_permutexvar_epi16(pairs, (__m512i)_mm512_cvtne2ps_pbh((__m512)*high, (__m512)*low));
+#else
+    elem lower[LANES], upper[LANES];
+    vec_store(lower, low);
+    vec_store(upper, high);
+    for (int i = 0; i < LANES; i++) {
+        (*words)[i] = (uint32_t)upper[i] << 16 | lower[i];
+    }
+#endif
+}
+
 #endif

@@ -2,11 +2,11 @@
 #include "kernels/body/bf16/bf16.h"
 #include "kernels/body/table.h"
 
-/* Best first. Winograd's way multiplies floats: its products, rounded to bfloat16, would lose what the transforms add and take away. A pair of bfloat16 at
- * the rate of a float only halves the products, a tile is beyond it. */
+/* Best first. Winograd's way multiplies floats but for the gradient of the weights (winograd.c). A pair of bfloat16 at the rate of a float only halves the
+ * products, a tile is beyond it. */
 static const struct conv_kernel *const ways[] = {
 #if !defined(ISA_amx)
-    &K(conv_winograd_large),
+    &OWN(conv_winograd),
 #endif
     &OWN(conv), &K(conv_lanes), &NARROW(conv_nhwc_thin), &K(conv_nhwc), &K(conv_ref), NULL,
 };
