@@ -1,7 +1,7 @@
 /* The recurrent cells' weights, packed once for all steps: in panels of CELL_UNITS units, as the products read them. */
 #include "kernels/body/cells.h"
 #if defined(QUANTIZED)
-#include "kernels/body/int8_dot.h"
+#include "kernels/body/int8.h"
 #endif
 
 struct packing {

@@ -5,7 +5,7 @@
 #include "kernels/body/cells.h"
 
 #if defined(QUANTIZED)
-#include "kernels/body/int8_dot.h"
+#include "kernels/body/int8.h"
 #include "kernels/body/math.h"
 
 /* Of a row, quantized at a time; words of it. */
@@ -37,32 +37,9 @@ static real row_scale(const real *a, size_t depth) {
     return real_of_bits((uint32_t)largest) / 127;
 }
 
-/* The lower bytes of n <= LANES words. */
-INLINE void put_bytes(uint8_t *to, const vec_word *words, size_t n) {
-#if defined(BODY_AVX512)
-    _mm_mask_storeu_epi8(to, vec_first(n), _mm512_cvtepi32_epi8((__m512i)*words));
-#else
-    for (size_t l = 0; l < n; l++) {
-        to[l] = (uint8_t)(*words)[l];
-    }
-#endif
-}
-
-/* Adding 1.5 * 2^23 rounds to the nearest whole number, ties to even, and leaves it in the lowest bits. A NaN becomes the least. */
 static void quantize(const real *a, size_t depth, real scale, uint8_t *to) {
-    const real magic = 0x1.8p23f + MOVED, by = scale > 0 ? 1 / scale : 0;
-    const vec least = (vec){0} - 127, most = (vec){0} + 127;
-    for (size_t k = 0; k < depth; k += LANES) {
-        size_t n = body_least(LANES, depth - k);
-        vec v;
-        vec_load_reals_n(&v, a + k, n);
-        v *= by;
-        vec_int above = v > least, below;
-        v = (vec)(((vec_int)v & above) | ((vec_int)least & ~above));
-        below = v < most;
-        v = (vec)(((vec_int)v & below) | ((vec_int)most & ~below)) + magic;
-        put_bytes(to + k, (const vec_word *)&v, n);
-    }
+    const struct int8_quantum quantum = {scale > 0 ? 1 / scale : 0, -127, 127, MOVED};
+    int8_quantize(&quantum, a, depth, to);
     for (size_t k = depth; k < cell_depth(depth); k++) {
         to[k] = MOVED;                  /* meets a weight of 0 */
     }

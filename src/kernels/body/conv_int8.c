@@ -3,7 +3,6 @@
 #include <math.h>
 #include "kernels/body/conv_int8.h"
 #include "kernels/body/functions.h"
-#include "kernels/body/int8_dot.h"
 
 #if defined(ELEM_f32)
 
@@ -113,44 +112,32 @@ static void pack(const struct conv *c, const void *weight, const void *scale, in
 
 /* ---- quantization ---- */
 
-/* A float becomes round(x * by) + zero, within low..high. */
-struct quantum { float by, unit, low, high; int zero; };
+/* unit: what a whole number stands for. */
+struct quantum { struct int8_quantum to; float unit; };
 
 static struct quantum quantum_of(const struct conv_call *call) {
     float low = (float)call->x_low, high = (float)call->x_high, most = fmaxf(-low, high);
     float top = low < 0 ? 127 : 255, unit = most > 0 ? most / top : 1;
-    return (struct quantum){1 / unit, unit, low < 0 ? -127 : 0, top, low < 0 && INT8_GROUP == 4 ? 128 : 0};
+    return (struct quantum){{1 / unit, low < 0 ? -127 : 0, top, low < 0 && INT8_GROUP == 4 ? 128 : 0}, unit};
 }
 
-/* Adding and taking away 1.5 * 2^23 rounds to the nearest whole number, ties to even. A NaN becomes the least. */
-static void quantize(const struct quantum *q, const float *restrict x, size_t n, int8_input *restrict to) {
-    const float magic = 0x1.8p23f, by = q->by, low = q->low, high = q->high;
-    const int zero = q->zero;
-    for (size_t i = 0; i < n; i++) {
-        float v = x[i] * by;
-        v = v > low ? v : low;
-        v = v < high ? v : high;
-        to[i] = (int8_input)((int)((v + magic) - magic) + zero);
-    }
-}
-
-static void fill(const struct quantum *q, int8_input *to, size_t n) {
+static void fill(const struct int8_quantum *q, int8_input *to, size_t n) {
     for (size_t i = 0; i < n; i++) {
         to[i] = (int8_input)q->zero;
     }
 }
 
 /* One row of `width` pixels from pixel `from` (negative: padding) of the map's row x; x NULL: all padding. */
-static void quantize_row(const struct walk *w, const struct quantum *q, const float *x, int from, int8_input *to) {
+static void quantize_row(const struct walk *w, const struct int8_quantum *q, const float *x, int from, int8_input *to) {
     const struct conv *c = w->c;
     size_t pixel = (size_t)w->words * INT8_GROUP, channels = (size_t)c->c;
     int begin = conv_least(w->width, conv_most(0, -from)), end = x == NULL ? begin : conv_most(begin, conv_least(w->width, c->w - from));
     fill(q, to, (size_t)begin * pixel);
     if (pixel == channels && end > begin) {
-        quantize(q, x + (ptrdiff_t)(from + begin) * c->c, (size_t)(end - begin) * channels, to + (size_t)begin * pixel);
+        int8_quantize(q, x + (ptrdiff_t)(from + begin) * c->c, (size_t)(end - begin) * channels, to + (size_t)begin * pixel);
     } else {
         for (int i = begin; i < end; i++) {
-            quantize(q, x + (ptrdiff_t)(from + i) * c->c, channels, to + (size_t)i * pixel);
+            int8_quantize(q, x + (ptrdiff_t)(from + i) * c->c, channels, to + (size_t)i * pixel);
             fill(q, to + (size_t)i * pixel + channels, pixel - channels);
         }
     }
@@ -188,7 +175,7 @@ static void piece_input(const struct piece *p) {
         for (int r = 0; r < rows; r++) {
             int at = from + r, inside = at >= 0 && at < c->h;
             int8_input *to = (int8_input *)(void *)(p->x + (ptrdiff_t)(s * w->in_rows + r) * w->width * w->words);
-            quantize_row(w, &p->pass->quantum, inside ? map + (ptrdiff_t)at * c->w * c->c : NULL, -c->pad_left, to);
+            quantize_row(w, &p->pass->quantum.to, inside ? map + (ptrdiff_t)at * c->w * c->c : NULL, -c->pad_left, to);
         }
     }
 }
@@ -222,7 +209,7 @@ static void store_row(const struct pass *pass, const int32_t *sum, int first, in
         if (bias != NULL) {
             conv_load(&add, bias + first + i, n);
         }
-        vec v = __builtin_convertvector(s - pass->quantum.zero * less, vec) * (scale * pass->quantum.unit) + add;
+        vec v = __builtin_convertvector(s - pass->quantum.to.zero * less, vec) * (scale * pass->quantum.unit) + add;
         v = (vec)((vec_int)v & ~((v < 0) & negative));
         vec_store_n(y + i, &v, (size_t)n);
     }

@@ -12,15 +12,7 @@
 #define DLCLI_KERNELS_BODY_CONV_INT8_H
 
 #include "kernels/body/conv_shapes.h"
-
-#if defined(ISA_vnni) || defined(ISA_amx)
-enum { INT8_GROUP = 4 };
-typedef int8_t int8_weight;
-typedef uint8_t int8_input;
-#else
-enum { INT8_GROUP = 2 };
-typedef int16_t int8_weight, int8_input;
-#endif
+#include "kernels/body/int8.h"
 
 /* A tile: up to INT8_R pixels by INT8_N vectors of filters. Words of a run of weights are filled up to INT8_UNIT with zeros; those of inputs are read so far. */
 #if defined(ISA_amx)

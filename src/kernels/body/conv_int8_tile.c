@@ -2,7 +2,6 @@
 #include "kernels/body/conv_int8.h"
 
 #if defined(ELEM_f32)
-#include "kernels/body/int8_dot.h"
 
 INLINE void tile(const int R, const int N, const struct int8_tile *t) {
     vec_int sum[CONV_SUMS];
