@@ -142,3 +142,32 @@ on_that_machine() { run env -i PATH="$PWD/bin" "$@"; }
     run scripts/bench data --threads 5
     grep -q '^train .*--threads 5 ' told
 }
+
+# A checkout of scripts/bench with what it reads.
+make_bench() {
+    command -v python3 >/dev/null || skip "python3 is missing"
+    mkdir scripts
+    cp "$ROOT/scripts/bench" scripts
+    ln -s "$ROOT/cfg" "$ROOT/data" .
+}
+
+@test "scripts/bench: what needs no PyTorch, of LeNet" {
+    make_bench
+    ln -s "$DLCLI" dlcli
+    run scripts/bench layers --networks lenet
+    [ "$status" -eq 0 ]
+    prints "| lenet | update, packing, rest |"
+    run scripts/bench --precision int8 --networks lenet --modes infer1 --rounds 1
+    [ "$status" -eq 0 ]
+    prints "lenet"
+}
+
+@test "scripts/bench data: each of its trainings begins" {
+    make_bench
+    program dlcli "[ \"\$1\" != bench ] || exec '$DLCLI' \"\$@\"" \
+        "exec '$DLCLI' \"\$@\" --set net.batch=2 --set data.path=data/cifar10-sample --set data.valid=0"
+    run scripts/bench data --rounds 1
+    [ "$status" -eq 0 ]
+    prints "flip and crop"
+    prints "RandAugment"
+}

@@ -171,22 +171,28 @@ INLINE void vec_load_reals_n(vec *v, const real *p, size_t n) {
 #endif
 }
 
-/* The same for elems. */
-static inline void vec_load_n(vec *v, const elem *p, size_t n) {
-#if !defined(ELEM_bf16)
-    vec_load_reals_n(v, p, n);
-#else
+/* The same for words of 16 bits, and for elems. */
+INLINE void vec_load_halves_n(vec_word *v, const uint16_t *p, size_t n) {
     if (n == LANES) {
-        vec_load(v, p);
+        vec_load_halves(v, p);
         return;
     }
 #if defined(BODY_AVX512)
-    *v = (vec)_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(vec_first(n), p)), 16);
+    *v = (vec_word)_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(vec_first(n), p));
 #else
-    elem some[LANES] = {0};
+    uint16_t some[LANES] = {0};
     body_copy_n(some, p, n, sizeof *p);
-    vec_load(v, some);
+    vec_load_halves(v, some);
 #endif
+}
+
+static inline void vec_load_n(vec *v, const elem *p, size_t n) {
+#if defined(ELEM_bf16)
+    vec_word bits;
+    vec_load_halves_n(&bits, p, n);
+    *v = (vec)(bits << 16);
+#else
+    vec_load_reals_n(v, p, n);
 #endif
 }
 
