@@ -326,8 +326,8 @@ static int taps_inside(const struct axis *a) {
 int K(wino_worth)(const struct conv *c, int batch, int channels, int tiles, double gain) {
     int able = c->size_h == 3 && c->size_w == 3 && c->stride_h == 1 && c->stride_w == 1 && c->dilation_h == 1 && c->dilation_w == 1 && c->groups == 1;
     struct axis h = conv_axis_h(c, 0), w = conv_axis_w(c, 0);
-    return able && c->c >= channels && c->k >= channels && (double)wino_tiles(c->oh) * wino_tiles(c->ow) * batch >= tiles
-        && (double)taps_inside(&h) * taps_inside(&w) >= gain * wino_products(c->oh) * wino_products(c->ow);
+    return able && c->c >= channels && c->k >= channels && (double)wino_axis_tiles(c->oh) * wino_axis_tiles(c->ow) * batch >= tiles
+        && (double)taps_inside(&h) * taps_inside(&w) >= gain * wino_axis_products(c->oh) * wino_axis_products(c->ow);
 }
 
 static int supports(const struct conv *c, int batch, int training) {

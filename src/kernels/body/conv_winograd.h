@@ -1,8 +1,7 @@
 /* conv_winograd: convolutions of 3x3, stride 1, of LAYOUT_NHWC with fewer multiplications. An output tile of 4x4 is made of 6x6 products a channel
- * in place of 16 x 9: F(4x4, 3x3) (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2016). The
- * points are 0, +-2/3, +-3/2 and infinity: sums are half as far off as of +-1, +-2 (Alam, Anderson, Barabasz and Gregg, "Winograd Convolution for
- * Deep Neural Networks: Efficient Point Selection", 2022, of such choices).
- * Where a map's side is no multiple of 4, some tiles are 3 high or wide (conv_winograd_grid.h).
+ * in place of 16 x 9: F(4x4, 3x3) (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2016). The points are 0, +-2/3, +-3/2 and
+ * infinity: sums are half as far off as of +-1, +-2 (of such choices: Alam, Anderson, Barabasz and Gregg, "Winograd Convolution for Deep Neural Networks:
+ * Efficient Point Selection", 2022). Where a map's side is no multiple of 4, some tiles are 3 high or wide (conv_winograd_grid.h).
  *
  *     y = A' [(G g G') * (B' x B)] A        gradient of g = G' [sum over tiles (A dy A') * (B' x B)] G
  *

@@ -35,12 +35,12 @@ static inline struct wino_axis wino_axis(int extent) {
     return best;
 }
 
-static inline int wino_tiles(int extent) {
+static inline int wino_axis_tiles(int extent) {
     struct wino_axis a = wino_axis(extent);
     return a.large + a.small;
 }
 
-static inline int wino_products(int extent) {
+static inline int wino_axis_products(int extent) {
     struct wino_axis a = wino_axis(extent);
     return WINO_IN * a.large + (WINO_IN - 1) * a.small;
 }
@@ -57,7 +57,7 @@ static inline void wino_grid_cut(struct wino_grid *g, int together, int most) {
 /* Blocks of as nearly `most` tiles as some few samples together give. */
 static inline struct wino_grid wino_grid(int h, int w, int batch, int most) {
     enum { FEW = 4 };
-    struct wino_grid g = {.h = wino_axis(h), .w = wino_axis(w), .batch = batch, .each = wino_tiles(h) * wino_tiles(w)};
+    struct wino_grid g = {.h = wino_axis(h), .w = wino_axis(w), .batch = batch, .each = wino_axis_tiles(h) * wino_axis_tiles(w)};
     struct wino_grid other = g;
     for (int together = 1; together <= conv_least(batch, conv_most(FEW, most / g.each)); together++) {
         wino_grid_cut(&other, together, most);

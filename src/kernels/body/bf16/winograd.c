@@ -98,7 +98,7 @@ static size_t scratch_bytes(const struct conv *c, int batch, int training, int t
 
 /* To infer, transformed weights are eight times those of bfloat16. */
 static int supports(const struct conv *c, int batch, int training) {
-    return training ? K(wino_worth)(c, batch, 16, 32, 2.7) : K(wino_worth)(c, batch, 64, 48, 3);
+    return training ? K(wino_worth)(c, batch, 16, 32, 2.5) : K(wino_worth)(c, batch, 64, 48, 3);
 }
 
 const struct conv_kernel OWN(conv_winograd) = {
