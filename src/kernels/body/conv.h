@@ -167,6 +167,17 @@ static inline int conv_batch_parts(int chunks, int rectangles, size_t each) {
     return conv_least(chunks, conv_least(most, conv_parts(WANTED, rectangles)));
 }
 
+/* sums[i] = the parts' sums at partial + i, n of them, `each` reals from part to part, added in order. */
+static inline void conv_parts_sum(const real *partial, size_t each, int parts, int n, real *sums) {
+    memcpy(sums, partial, (size_t)n * sizeof *sums);
+    for (int part = 1; part < parts; part++) {
+        const real *other = partial + (size_t)part * each;
+        for (int i = 0; i < n; i++) {
+            sums[i] += other[i];
+        }
+    }
+}
+
 /* Registers that a tile of sums may fill, in `vec`s: of 32 where there are so many; base x86-64 has 16 of half a vec, aarch64 32 of half a vec. */
 #if defined(ISA_avx512)
 #define CONV_SUMS 24

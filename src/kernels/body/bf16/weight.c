@@ -193,15 +193,9 @@ static void piece_run(void *arg, int piece, int thread) {
 
 /* ---- the parts' sums, in order, onto dweight and dbias ---- */
 
-/* sums[i] = partial sums at + i, n of them. */
+/* Of the partial sums `at` and behind it, n of them. */
 static void parts_sum(const struct grad *g, size_t at, int n, real *sums) {
-    memcpy(sums, g->partial + at, (size_t)n * sizeof *sums);
-    for (int part = 1; part < g->parts; part++) {
-        const real *other = g->partial + (size_t)part * g->partial_each + at;
-        for (int i = 0; i < n; i++) {
-            sums[i] += other[i];
-        }
-    }
+    conv_parts_sum(g->partial + at, g->partial_each, g->parts, n, sums);
 }
 
 /* Where a filter's weight of a channel and tap of those that are walked lies in the layer's. */
