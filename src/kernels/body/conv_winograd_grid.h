@@ -84,8 +84,13 @@ static inline struct wino_block wino_block(const struct wino_grid *g, int index)
     return b;
 }
 
+/* 1 where a line of such a tile, or a tile, has the frequency. */
+static inline int wino_line_has(int is_short, int frequency) {
+    return !is_short || frequency != WINO_LEFT_OUT;
+}
+
 static inline int wino_has(const struct wino_tile *t, int f) {
-    return !(t->short_h && f / WINO_IN == WINO_LEFT_OUT) && !(t->short_w && f % WINO_IN == WINO_LEFT_OUT);
+    return wino_line_has(t->short_h, f / WINO_IN) && wino_line_has(t->short_w, f % WINO_IN);
 }
 
 /* The block's tiles that have frequency f, counted from its first. */

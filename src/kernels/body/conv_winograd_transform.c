@@ -64,24 +64,19 @@ INLINE void line_to_frequencies(const int what, const int is_short, const vec *f
     }
 }
 
-/* 1 where a line of such a tile has the frequency. */
-INLINE int has(const int is_short, int frequency) {
-    return !is_short || frequency != WINO_LEFT_OUT;
-}
-
 INLINE void transform(const struct lines *l, const int what, const int short_h, const int short_w, const int all, ptrdiff_t c, size_t n, real *to, ptrdiff_t step) {
     vec half[WINO_F], from[WINO_IN], line[WINO_IN];
     ROLL for (int j = 0; j < line_size(what, short_w); j++) {
         load_column(l, line_size(what, short_h), all, j, c, n, from);
         line_to_frequencies(what, short_h, from, line);
         UNROLL for (int i = 0; i < WINO_IN; i++) {
-            if (has(short_h, i)) {
+            if (wino_line_has(short_h, i)) {
                 half[i * WINO_IN + j] = line[i];
             }
         }
     }
     ROLL for (int i = 0; i < WINO_IN; i++) {
-        if (!has(short_h, i)) {
+        if (!wino_line_has(short_h, i)) {
             continue;
         }
         UNROLL for (int j = 0; j < line_size(what, short_w); j++) {
@@ -89,7 +84,7 @@ INLINE void transform(const struct lines *l, const int what, const int short_h, 
         }
         line_to_frequencies(what, short_w, from, line);
         UNROLL for (int j = 0; j < WINO_IN; j++) {
-            if (has(short_w, j)) {
+            if (wino_line_has(short_w, j)) {
                 vec_store_reals(to + (i * WINO_IN + j) * step, &line[j]);
             }
         }
@@ -197,11 +192,11 @@ INLINE void output(const struct wino_tile *t, const int short_h, const int short
     int rows = conv_least(height, t->h - t->row), columns = conv_least(width, t->w - t->col);
     const vec_int negative = (vec_int){0} - (finish->activation == ACT_RELU);
     ROLL for (int j = 0; j < WINO_IN; j++) {
-        if (!has(short_w, j)) {
+        if (!wino_line_has(short_w, j)) {
             continue;
         }
         UNROLL for (int i = 0; i < WINO_IN; i++) {
-            if (has(short_h, i)) {
+            if (wino_line_has(short_h, i)) {
                 ask(from + (i * WINO_IN + j) * step, finish->ahead * (ptrdiff_t)sizeof *from);
                 vec_load_reals(&line[i], from + (i * WINO_IN + j) * step);
             }
@@ -213,7 +208,7 @@ INLINE void output(const struct wino_tile *t, const int short_h, const int short
     }
     ROLL for (int i = 0; i < rows; i++, y += t->w * t->channels) {
         UNROLL for (int j = 0; j < WINO_IN; j++) {
-            if (has(short_w, j)) {
+            if (wino_line_has(short_w, j)) {
                 line[j] = half[i * WINO_IN + j];
             }
         }

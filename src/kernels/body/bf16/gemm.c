@@ -29,9 +29,6 @@ INLINE void pairs_along(const real *from, size_t depth, vec_word *words) {
     round_both(&low, &high, words);
 }
 
-typedef uint16_t vec_elems __attribute__((vector_size(2 * LANES * sizeof(uint16_t))));
-#define IN_TURN 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
-
 /* A pair of depth, `along` apart, of up to LANES neighbouring lanes. second: whether the pair has one. */
 INLINE void pairs_across(const real *from, size_t along, size_t lanes, int second, vec_word *words) {
     vec low, high = {0};
@@ -39,9 +36,7 @@ INLINE void pairs_across(const real *from, size_t along, size_t lanes, int secon
     if (second) {
         vec_load_reals_n(&high, from + along, lanes);
     }
-    round_both(&low, &high, words);
-    vec_elems elems = (vec_elems)*words;
-    *words = (vec_word)__builtin_shufflevector(elems, elems, IN_TURN);
+    round_pairs(&low, &high, words);
 }
 
 /* Lanes of one side of a product, and of their depth what begins at `from`. */

@@ -1,7 +1,6 @@
 /* conv_winograd beside products of bfloat16, which are twice as fast as floats': forward and for x it multiplies floats, as what its transforms add and take
  * away would lose several bits. For the gradient of the weights, where both sides are wide, x's frequencies and dy's are rounded, two tiles of a channel to a
- * word. Each tile's errors are its own and as often up as down: the root mean square of a gradient's error is 1 to 2% of that of a gradient to which
- * samples contribute at random, and a batch's is little else. */
+ * word: the root mean square of a gradient's error is 0.7 to 1.7% of the gradient's on test_conv's shapes, of numbers drawn at random. */
 #include "kernels/body/bf16/bf16.h"
 #include "kernels/body/bf16/dot.h"
 #include "kernels/body/conv_winograd.h"
