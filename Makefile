@@ -32,9 +32,10 @@ FLAGS_avx2   := -mavx2 -mfma -mf16c -mbmi2
 FLAGS_avx512 := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma -mf16c -mbmi2 -mprefer-vector-width=512
 FLAGS_vnni   := $(FLAGS_avx512) -mavx512vnni -DISA_avx512=1
 FLAGS_quantizedvnni := $(FLAGS_vnni) -DISA_vnni=1 -DQUANTIZED=1
+FLAGS_int16  := $(FLAGS_vnni) -DPRODUCTS=int16
 FLAGS_int8amx := $(FLAGS_avx512) -mamx-tile -mamx-int8 -DISA_avx512=1 -DISA_amx=1
 OWN_BF16     := $(FLAGS_avx512) -mavx512bf16 -DISA_avx512=1
-FLAGS_bf16   := $(OWN_BF16) -DPRODUCTS=bf16
+FLAGS_bf16   := $(OWN_BF16) -mavx512vnni -DPRODUCTS=bf16
 FLAGS_amx    := $(OWN_BF16) -mamx-tile -mamx-bf16 -DPRODUCTS=amx
 FLAGS_roundedbf16 := $(OWN_BF16) -DROUNDED=1
 FLAGS_roundedamx := $(OWN_BF16) -mamx-tile -mamx-bf16 -DISA_amx=1 -DROUNDED=1
@@ -60,9 +61,12 @@ endif
 OWN_FILES   := chunk conv lay_out pack store weight
 ISA_OF_bf16 := avx512
 ISA_OF_amx  := avx512
+ISA_OF_int16 := avx512
 ifneq (,$(filter avx512,$(ISAS)))
 KERNELS += $(foreach p,bf16 amx,$(patsubst %,$(OUT)/kernels/$(p)-bf16/bf16/%.o,$(OWN_FILES) product_$(p) peak_$(p) table))
-KERNELS += $(OUT)/kernels/bf16-bf16/bf16/winograd.o
+# Winograd's frequencies as 16-bit numbers, beside those products and among floats.
+INT16 := int16/numbers int16/sums
+KERNELS += $(patsubst %,$(OUT)/kernels/bf16-bf16/%.o,bf16/winograd $(INT16)) $(patsubst %,$(OUT)/kernels/int16-f32/%.o,$(INT16) int16/winograd)
 # Products of reals rounded to bfloat16: recurrent cells and matrix products of both.
 ROUNDED := recurrent cells_pack cells_unit gemm_few bf16/cells_product bf16/gemm bf16/rounded
 KERNELS += $(foreach p,bf16 amx,$(patsubst %,$(OUT)/kernels/rounded$(p)-bf16/%.o,$(ROUNDED) bf16/rows_$(p)))
@@ -98,6 +102,7 @@ endef
 $(eval $(call kernel_rule,vnni,f32))
 $(eval $(call kernel_rule,quantizedvnni,f32))
 $(eval $(call kernel_rule,int8amx,f32))
+$(eval $(call kernel_rule,int16,f32))
 $(eval $(call kernel_rule,bf16,bf16))
 $(eval $(call kernel_rule,amx,bf16))
 $(eval $(call kernel_rule,roundedbf16,bf16))
@@ -121,6 +126,9 @@ ISA_OF_emulatedbf16 := emulated
 # But this instruction takes 15 operations in C, over the whole grid of shapes.
 $(OUT)/kernels/emulatedbf16-bf16/bf16/product_bf16.o: FLAGS_emulatedbf16 += -O1
 $(eval $(call kernel_rule,emulatedbf16,bf16))
+FLAGS_emulatedint16 := $(FLAGS_emulated) -DPRODUCTS=emulatedint16
+ISA_OF_emulatedint16 := emulated
+$(eval $(call kernel_rule,emulatedint16,f32))
 FLAGS_emulatedrounded := $(FLAGS_emulated) -DROUNDED=1
 $(OUT)/kernels/emulatedrounded-bf16/bf16/rows_bf16.o: FLAGS_emulatedrounded += -O1
 $(eval $(call kernel_rule,emulatedrounded,bf16))
@@ -138,6 +146,7 @@ EMULATED += $(patsubst %,$(OUT)/kernels/trappedint8-f32/%.o,$(INT8) conv_int8_am
 EMULATED += $(foreach e,f32 bf16,$(patsubst src/kernels/body/%.c,$(OUT)/kernels/emulated-$(e)/%.o,\
 	$(filter src/kernels/body/conv_lanes% src/kernels/body/conv_nhwc% src/kernels/body/conv_pointwise.c src/kernels/body/gemm_sums.c src/kernels/body/conv_winograd% src/kernels/body/conv_int8% src/kernels/body/activation.c src/kernels/body/cells% src/kernels/body/recurrent.c,$(BODIES))))
 EMULATED += $(patsubst %,$(OUT)/kernels/emulatedbf16-bf16/bf16/%.o,$(OWN_FILES) product_bf16 winograd)
+EMULATED += $(patsubst %,$(OUT)/kernels/emulatedbf16-bf16/%.o,$(INT16)) $(patsubst %,$(OUT)/kernels/emulatedint16-f32/%.o,$(INT16) int16/winograd)
 EMULATED += $(patsubst %,$(OUT)/kernels/trappedamx-bf16/bf16/%.o,$(OWN_FILES) product_amx)
 EMULATED += $(patsubst %,$(OUT)/kernels/emulatedrounded-bf16/%.o,$(ROUNDED) bf16/rows_bf16)
 EMULATED += $(patsubst %,$(OUT)/kernels/trappedrounded-bf16/%.o,$(ROUNDED) bf16/rows_amx)

@@ -42,6 +42,8 @@ const char *cpu_openblas_core_of(const struct core *core) {
 #if defined(__x86_64__)
 #include <cpuid.h>
 
+enum { BIT_AVX512_VNNI = 1 << 11 /* leaf 7's c */, BIT_AVX512_BF16 = 1 << 5 /* its first subleaf's a */ };
+
 struct leaf { unsigned a, b, c, d; };
 
 /* Zeros where the processor has no such leaf. */
@@ -78,12 +80,12 @@ static int tiles_granted(void) {
 }
 
 int cpu_can(enum isa isa) {
-    enum { YMM = 0x6, ZMM = 0xe6, TILES = 3 << 17, BIT_AVX512_BF16 = 1 << 5, BITS_AMX = 1 << 22 | 1 << 24 /* AMX-BF16, AMX-TILE */ };
+    enum { YMM = 0x6, ZMM = 0xe6, TILES = 3 << 17, BITS_AMX = 1 << 22 | 1 << 24 /* AMX-BF16, AMX-TILE */ };
     unsigned long saved = saved_registers();
     struct leaf one = leaf(1, 0), seven = leaf(7, 0);
     int avx2 = (saved & YMM) == YMM && all(one.c, bit_AVX | bit_FMA | bit_F16C) && all(seven.b, bit_AVX2 | bit_BMI2);
     int avx512 = avx2 && (saved & ZMM) == ZMM && all(seven.b, bit_AVX512F | bit_AVX512BW | bit_AVX512VL | bit_AVX512DQ);
-    int bf16 = avx512 && all(leaf(7, 1).a, BIT_AVX512_BF16);
+    int bf16 = avx512 && all(leaf(7, 1).a, BIT_AVX512_BF16) && all(seven.c, BIT_AVX512_VNNI);
     switch (isa) {
     case ISA_AVX2: return avx2;
     case ISA_AVX512: return avx512;
@@ -94,7 +96,6 @@ int cpu_can(enum isa isa) {
 }
 
 int cpu_has_vnni(void) {
-    enum { BIT_AVX512_VNNI = 1 << 11 };
     return cpu_can(ISA_AVX512) && all(leaf(7, 0).c, BIT_AVX512_VNNI);
 }
 

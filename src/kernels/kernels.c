@@ -27,14 +27,14 @@ const struct kernels *kernels_get(enum isa isa, int ref_only, enum dtype dtype) 
 
 extern const struct conv_kernel conv_int8_base_f32;
 #if defined(__x86_64__)
-extern const struct conv_kernel conv_int8_avx2_f32, conv_int8_avx512_f32, conv_int8_vnni_f32, conv_int8_int8amx_f32;
+extern const struct conv_kernel conv_int8_avx2_f32, conv_int8_avx512_f32, conv_int8_vnni_f32, conv_int8_int8amx_f32, conv_winograd_int16_f32;
 #endif
 
 const struct conv_kernel *const *kernels_int8(enum isa isa, int ref_only) {
     static const struct conv_kernel *const base[] = {&conv_int8_base_f32, NULL};
 #if defined(__x86_64__)
     static const struct conv_kernel *const avx2[] = {&conv_int8_avx2_f32, NULL}, *const avx512[] = {&conv_int8_avx512_f32, NULL};
-    static const struct conv_kernel *const vnni[] = {&conv_int8_vnni_f32, NULL}, *const tiles[] = {&conv_int8_int8amx_f32, NULL};
+    static const struct conv_kernel *const vnni[] = {&conv_winograd_int16_f32, &conv_int8_vnni_f32, NULL}, *const tiles[] = {&conv_int8_int8amx_f32, NULL};
     if (!ref_only && isa == ISA_AVX2) {
         return avx2;
     }

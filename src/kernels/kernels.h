@@ -274,11 +274,11 @@ struct kernels {
 };
 
 /* cpu.c: the only place that looks at the processor (and asks the OS whether it saves the registers). Names, worst to best. */
-enum isa { ISA_BASE, ISA_AVX2, ISA_AVX512, ISA_BF16 /* AVX512-BF16 */, ISA_AMX /* tiles of bfloat16 */, ISA_COUNT };
+enum isa { ISA_BASE, ISA_AVX2, ISA_AVX512, ISA_BF16 /* AVX512-BF16, and VNNI, which is older */, ISA_AMX /* tiles of bfloat16 */, ISA_COUNT };
 /* Best set for this CPU (cpu_best_isa_of); $DLCLI_ISA = ref | base | avx2 | avx512 | bf16 | amx forces one ("ref": base tables with only `ref` convolutions). A name that is unknown or that this CPU lacks is refused. */
 int cpu_isa(enum isa *isa, int *ref_only, struct err *err);
 int cpu_can(enum isa isa);                 /* AMX: asks the system to let this process use tiles, which it must grant before the first is touched */
-int cpu_has_vnni(void);                    /* AVX-512's 8-bit products, besides ISA_AVX512 */
+int cpu_has_vnni(void);                    /* AVX-512's products of 8-bit and 16-bit numbers, besides ISA_AVX512 */
 int cpu_has_int8_tiles(void);              /* AMX's, besides ISA_AMX */
 const char *isa_name(enum isa isa);
 /* The vendor's model text, and L1d/L2/L3 bytes (0 where unknown). */
@@ -294,7 +294,7 @@ enum isa cpu_best_isa_of(const struct core *core);
 /* The table. Never NULL for an isa that cpu_can run; ISA_BF16 and ISA_AMX have tables of their own for DTYPE_BF16 alone, else AVX-512's; ref_only gives ISA_BASE tables whose conv list is `ref` alone. */
 const struct kernels *kernels_get(enum isa isa, int ref_only, enum dtype dtype);
 
-/* Ways with 8-bit numbers inside (elems and reals are float), best first, NULL at the end: they only infer, and need conv_call's x_low and x_high.
+/* Ways with numbers of 8 or 16 bits inside (elems and reals are float), best first, NULL at the end: they only infer, and need conv_call's x_low and x_high.
  * None may support a layer. */
 const struct conv_kernel *const *kernels_int8(enum isa isa, int ref_only);
 /* Recurrent cells of 8-bit products, float32 else, whose states and inputs are quantized sample by sample; NULL where floats are as fast: without VNNI. */

@@ -65,7 +65,16 @@ top1() { dlcli test "$(wide)" --json "$@" | jq .top1; }
     jq -en "$fp32 > 0.5 and ($fp32 - $int8) <= 0.02"
 }
 
-@test "the same bits for 1, 2 and 7 threads, whatever the batch" {
+@test "with VNNI a wide 3x3 layer has 16-bit products, Winograd's way, if it has tiles enough" {
+    grep -q avx512_vnni /proc/cpuinfo || skip "this processor has no VNNI"
+    printf '[net]\nwidth=16\nheight=16\nchannels=48\n[convolutional]\nfilters=48\nsize=3\npadding=same\n[softmax]\n' >layer.cfg
+    way() { dlcli bench layer.cfg --infer --repeat 1 --precision int8 --json "$@" | jq -r '.layers[0].implementation'; }
+    [ "$(way --batch 3)" = winograd16 ]
+    [ "$(way --batch 2)" = int8 ]
+    [ "$(DLCLI_ISA=avx2 way --batch 3)" != winograd16 ]
+}
+
+@test "the same bits for 1, 2 and 7 threads" {
     for threads in 1 2 7; do
         dlcli predict "$PICTURES"/*.png -m "$(wide)" --precision int8 --threads $threads --output "$threads.npy" >"$threads"
     done

@@ -17,6 +17,7 @@
 #define BODY_JOIN_(name, isa, elem) name##_##isa##_##elem
 #define BODY_JOIN(name, isa, elem) BODY_JOIN_(name, isa, elem)
 #define K(name) BODY_JOIN(name, ISA, ELEM)
+#define OWN(name) BODY_JOIN(name, PRODUCTS, ELEM)      /* of files compiled for a kind of product besides, with -DPRODUCTS=bf16 */
 
 #if defined(ELEM_f64)
 typedef double elem, real;

@@ -6,28 +6,29 @@
  * would take four times the memory of the weights, twice. With one or two blocks each piece transforms those of its own channels, which thus never
  * leave the cache; else, where they are more than it keeps, the next ones are asked for while a panel is multiplied. */
 #include "kernels/body/conv_winograd.h"
-#include "kernels/body/transpose.h"
 
 enum {
     CACHED = 1024 * 1024,    /* bytes of weights that a second-level cache keeps, at most */
     WANTED = 32,             /* pieces for a large team */
-    TAPS = 9,                /* weights of a filter */
-    ROWS = 16,               /* packed together */
+    WORDS = 16,              /* of depth, packed together */
 };
 
 struct pass {
-    const struct conv *conv;
-    int back, in_c, out_c, pad_h, pad_w, batch;
+    const struct wino_numbers *numbers;
+    struct wino_weights weights;
+    int in_c, out_c, pad_h, pad_w, batch;
     struct wino_tile in_tile, out_tile;      /* an image's extents, and the distance of its pixels */
     struct wino_grid grid;
     struct panels panels;
     int panel_parts, own_weights;
     int asks;                                /* for the weights that come next, which no cache keeps */
-    ptrdiff_t in_width;                      /* in_c, whole vectors */
-    ptrdiff_t u_step, v_step, m_step;        /* between frequencies of weights, inputs, outputs */
+    int depth, parts;                        /* words; the parts that it is multiplied in */
+    ptrdiff_t in_width;                      /* words of a tile, whole vectors of channels */
+    int u_width;                             /* output channels of the weights at hand */
+    ptrdiff_t u_step, v_step, m_step;        /* between frequencies of weights, inputs, outputs; units lie behind the last one's */
     const elem *in;
     elem *out;
-    const real *weight, *u, *bias;
+    const real *u, *bias;
     enum activation activation;
     int add;
     real *v;                                 /* of all blocks, where panel_parts > 1 */
@@ -42,19 +43,21 @@ static int block_most(const struct pass *p) {
 }
 
 /* packed: the weights are transformed already. */
-static struct pass pass_make(const struct conv *c, int batch, int back, int packed) {
-    struct pass p = {.conv = c, .back = back, .batch = batch};
-    p.in_c = back ? c->k : c->c, p.out_c = back ? c->c : c->k;
+static struct pass pass_make(const struct conv *c, int batch, int back, int packed, const struct wino_numbers *numbers) {
+    struct pass p = {.numbers = numbers, .weights = {.conv = c, .back = back}, .batch = batch};
+    p.in_c = wino_inputs(&p.weights), p.out_c = wino_outputs(&p.weights);
     p.pad_h = back ? c->size_h - 1 - c->pad_top : c->pad_top, p.pad_w = back ? c->size_w - 1 - c->pad_left : c->pad_left;
     struct wino_tile x = {.h = c->h, .w = c->w, .channels = c->c}, y = {.h = c->oh, .w = c->ow, .channels = c->k};
     p.in_tile = back ? y : x, p.out_tile = back ? x : y;
     p.grid = wino_grid(p.out_tile.h, p.out_tile.w, batch, block_most(&p));
     p.panels = panels_of(p.out_c);
     p.panel_parts = p.grid.blocks * 2 >= WANTED ? 1 : conv_least(p.panels.count, conv_parts(WANTED, p.grid.blocks));
-    p.in_width = (ptrdiff_t)conv_parts(p.in_c, LANES) * LANES;
+    p.depth = conv_parts(p.in_c, numbers->together), p.parts = wino_parts(numbers, p.in_c);
+    p.in_width = (ptrdiff_t)conv_parts(p.in_c, LANES) * LANES / numbers->together;
     p.own_weights = !packed && p.panel_parts > 1 && p.grid.blocks <= 2;
-    int all = p.panels.vectors * LANES, most = conv_parts(p.panels.count, p.panel_parts) * NHWC_N * LANES;
-    p.u_step = (ptrdiff_t)(p.own_weights ? most : all) * p.in_c + WINO_SKEW;
+    int most = conv_parts(p.panels.count, p.panel_parts) * NHWC_N * LANES;
+    p.u_width = p.own_weights ? most : p.panels.vectors * LANES;
+    p.u_step = (ptrdiff_t)p.u_width * p.depth + WINO_SKEW;
     p.asks = !p.own_weights && (size_t)p.u_step * WINO_F * sizeof(real) >= CACHED;
     p.v_step = p.grid.block * p.in_width + WINO_SKEW;
     p.m_step = (ptrdiff_t)p.grid.block * most + WINO_SKEW;
@@ -63,88 +66,86 @@ static struct pass pass_make(const struct conv *c, int batch, int back, int pack
 
 /* ---- weights ---- */
 
-/* Weights of panels from channel `first` on. */
-struct pack { const struct pass *p; const real *weight, *scale; real *to; int first; };
+/* Frequencies of output channels from `first` on, and their units. */
+struct pack { const struct pass *p; real *to; int first; };
 
-/* Weights between `row` of the input channels and LANES output channels from `first`, [tap][lane]; backward turned by 180 degrees. */
-static void gather(const struct pack *j, int row, int first, vec *taps) {
+static real *units_of(const struct pack *j, int channel) {
+    return j->to + j->p->u_step * WINO_F + channel - j->first;
+}
+
+/* units: vectors of output channels, from the first. */
+static void measure_range(void *job, size_t begin, size_t end) {
+    const struct pack *j = job;
+    for (size_t v = begin; v < end; v++) {
+        int channel = j->first + (int)v * LANES;
+        j->p->numbers->measure(&j->p->weights, channel, units_of(j, channel));
+    }
+}
+
+/* Words begin..end of a panel's depth. */
+static void pack_words(const struct pack *j, int panel, int begin, int end) {
     const struct pass *p = j->p;
-    int columns = conv_least(LANES, p->out_c - first), at_once = conv_least(TAPS, LANES);
-    ptrdiff_t apart = TAPS * (p->back ? 1 : p->conv->c);
-    const real *from = j->weight + (p->back ? (ptrdiff_t)row * p->conv->c + first : (ptrdiff_t)first * p->conv->c + row) * TAPS;
-    vec v[LANES], last = {0};
-    for (int i = 0; i < LANES; i++) {
-        conv_load(&v[i], i < columns ? from + i * apart : from, i < columns ? at_once : 0);
-        last[i] = i < columns ? from[i * apart + TAPS - 1] : 0;
-    }
-    vec_transpose(v);
-    for (int t = 0; t < TAPS; t++) {
-        taps[p->back ? TAPS - 1 - t : t] = t < at_once ? v[t] : last;
+    int first = panel_begin(&p->panels, panel), width = panel_vectors(&p->panels, panel) * LANES;
+    real *to = j->to + (ptrdiff_t)(first - j->first) * p->depth;
+    for (int i = 0; i < width; i += LANES) {
+        p->numbers->pack(&p->weights, first + i, units_of(j, first + i), begin, end, to + i, p->u_step, width);
     }
 }
 
-static void scale_taps(const struct pack *j, int first, vec *taps) {
-    vec scale;
-    conv_load(&scale, j->scale + first, j->p->out_c - first);
-    for (int t = 0; t < TAPS; t++) {
-        taps[t] *= scale;
-    }
-}
-
-/* Input channels begin..end of a panel. */
-static void pack_rows(const struct pack *j, int panel, int begin, int end) {
-    const struct pass *p = j->p;
-    int first = panel_begin(&p->panels, panel), vectors = panel_vectors(&p->panels, panel);
-    for (int row = begin; row < end; row++) {
-        for (int v = 0; v < vectors; v++) {
-            vec taps[TAPS];
-            gather(j, row, first + v * LANES, taps);
-            if (j->scale != NULL) {
-                scale_taps(j, first + v * LANES, taps);
-            }
-            K(wino_weight)(taps, j->to + (ptrdiff_t)(first - j->first) * p->in_c + ((ptrdiff_t)row * vectors + v) * LANES, p->u_step);
-        }
-    }
-}
-
-/* units: ROWS input channels of a panel, in the order in which the weights lie. */
+/* units: WORDS of a panel, in the order in which the weights lie. */
 static void pack_range(void *job, size_t begin, size_t end) {
     const struct pack *j = job;
     const struct pass *p = j->p;
     for (size_t unit = begin; unit < end; unit++) {
-        int parts = conv_parts(p->in_c, ROWS), panel = (int)unit / parts, part = (int)unit % parts;
-        if (p->back) {
+        int parts = conv_parts(p->depth, WORDS), panel = (int)unit / parts, part = (int)unit % parts;
+        if (p->weights.back) {
             panel = (int)unit % p->panels.count, part = (int)unit / p->panels.count;
         }
-        pack_rows(j, panel, part * ROWS, conv_least(p->in_c, (part + 1) * ROWS));
+        pack_words(j, panel, part * WORDS, conv_least(p->depth, (part + 1) * WORDS));
     }
 }
 
-static void pack_pass(const struct pass *p, const real *weight, const real *scale, real *to, struct threads *threads) {
-    struct pack job = {p, weight, scale, to, 0};
-    body_split(threads, (size_t)p->panels.count * (size_t)conv_parts(p->in_c, ROWS), (size_t)(p->u_step * WINO_F), pack_range, &job);
+static void pack_pass(const struct pass *p, real *to, struct threads *threads) {
+    struct pack job = {p, to, 0};
+    size_t work = (size_t)(p->u_step * WINO_F);
+    if (p->numbers->measure != NULL) {
+        body_split(threads, (size_t)p->panels.vectors, work, measure_range, &job);
+    }
+    body_split(threads, (size_t)p->panels.count * (size_t)conv_parts(p->depth, WORDS), work, pack_range, &job);
+}
+
+/* The panels that a piece needs alone. */
+static void pack_own(const struct pass *p, int panel, int panel_end, real *to) {
+    struct pack job = {p, to, panel_begin(&p->panels, panel)};
+    if (p->numbers->measure != NULL) {
+        measure_range(&job, 0, (size_t)(panel_begin(&p->panels, panel_end) - job.first) / LANES);
+    }
+    for (; panel < panel_end; panel++) {
+        pack_words(&job, panel, 0, p->depth);
+    }
 }
 
 static size_t weight_bytes(const struct pass *p) {
-    return conv_align((size_t)(p->u_step * WINO_F) * sizeof(real));
+    return conv_align((size_t)(p->u_step * WINO_F + p->u_width) * sizeof(real));
 }
 
-size_t K(wino_packed_bytes)(const struct conv *c, int training) {
-    struct pass p = pass_make(c, 1, 0, 1);
+size_t K(wino_packed_bytes)(const struct conv *c, int training, const struct wino_numbers *numbers) {
+    struct pass p = pass_make(c, 1, 0, 1, numbers);
     return training ? 0 : weight_bytes(&p);
 }
 
-void K(wino_pack)(const struct conv *c, const void *weight, const void *scale, int training, void *packed, struct threads *threads) {
-    struct pass p = pass_make(c, 1, 0, 1);
+void K(wino_pack)(const struct conv *c, const void *weight, const void *scale, int training, void *packed, struct threads *threads, const struct wino_numbers *numbers) {
+    struct pass p = pass_make(c, 1, 0, 1, numbers);
+    p.weights.weight = weight, p.weights.scale = scale;
     if (!training) {
-        pack_pass(&p, weight, scale, packed, threads);
+        pack_pass(&p, packed, threads);
     }
 }
 
 /* ---- a block of tiles ---- */
 
 static size_t v_bytes(const struct pass *p) {
-    return conv_align((size_t)(p->v_step * WINO_F) * sizeof(real));
+    return conv_align((size_t)(p->v_step * WINO_F + (ptrdiff_t)p->parts * p->grid.block) * sizeof(real));
 }
 
 static size_t m_bytes(const struct pass *p) {
@@ -152,7 +153,7 @@ static size_t m_bytes(const struct pass *p) {
 }
 
 static size_t each_bytes(const struct pass *p) {
-    return (p->panel_parts > 1 ? 0 : v_bytes(p)) + (p->own_weights ? weight_bytes(p) : 0) + m_bytes(p) + conv_align((size_t)p->grid.block * sizeof(struct pixel));
+    return (p->panel_parts > 1 ? 0 : v_bytes(p)) + (p->own_weights ? weight_bytes(p) : 0) + m_bytes(p);
 }
 
 static real *block_v(const struct pass *p, int block) {
@@ -164,7 +165,7 @@ static void input_tile(const struct pass *p, const struct wino_block *block, int
     int sample;
     struct wino_tile t = wino_tile_read(&p->grid, block, i, &p->in_tile, p->pad_h, p->pad_w, &sample);
     const elem *x = p->in + (ptrdiff_t)sample * t.h * t.w * t.channels;
-    K(wino_input)(&t, x, (size_t)p->in_c, v + i * p->in_width, p->v_step);
+    p->numbers->input(&t, x, (size_t)p->in_c, v + i * p->in_width, p->v_step, v + p->v_step * WINO_F + i, p->grid.block);
 }
 
 /* units: tiles, as if each block were as large as the largest. */
@@ -179,22 +180,25 @@ static void input_range(void *job, size_t begin, size_t end) {
     }
 }
 
-struct part { const struct pass *p; struct wino_block block; int panel, panel_end, first; const real *u, *v; real *m; struct pixel *pixels; };
+struct part { const struct pass *p; struct wino_block block; int panel, panel_end, first; const real *u, *v; real *m; };
 
 /* The weights of a panel for one frequency. */
 static const real *panel_weights(const struct part *part, int f, int panel) {
     const struct pass *p = part->p;
-    return part->u + f * p->u_step + (ptrdiff_t)(panel_begin(&p->panels, panel) - (p->own_weights ? part->first : 0)) * p->in_c;
+    return part->u + f * p->u_step + (ptrdiff_t)(panel_begin(&p->panels, panel) - (p->own_weights ? part->first : 0)) * p->depth;
 }
 
-/* `rows` tiles of block b of a panel ask for the weights behind it: of the next block, the next panel, the next frequency. */
-static void ask_next(const struct part *part, struct nhwc_tile *t, int f, int panel, int b, int rows) {
+static int depth_at(const struct pass *p, int part) {
+    return wino_part(p->numbers, p->in_c, part);
+}
+
+/* The weights behind those of a part of a panel's depth: of the next part, the next panel, the next frequency. */
+static void ask_next(const struct part *part, struct wino_sums *s, int f, int panel, int depth_part) {
     const struct pass *p = part->p;
-    int blocks = conv_parts(p->in_c, NHWC_DEPTH), more = b + 1 < blocks, next = more ? panel : panel + 1 < part->panel_end ? panel + 1 : part->panel;
-    int next_f = more || next > panel ? f : f + 1, next_b = more ? b + 1 : 0, width = panel_vectors(&p->panels, next) * LANES;
-    int begin = conv_part(p->in_c, blocks, next_b), end = conv_part(p->in_c, blocks, next_b + 1);
-    const real *w = next_f < WINO_F ? panel_weights(part, next_f, next) + (ptrdiff_t)begin * width : NULL;
-    nhwc_ask(t, w, (end - begin) * width, rows, t->runs->length);
+    int more = depth_part + 1 < p->parts, next = more ? panel : panel + 1 < part->panel_end ? panel + 1 : part->panel;
+    int next_f = more || next > panel ? f : f + 1, next_part = more ? depth_part + 1 : 0, width = panel_vectors(&p->panels, next) * LANES;
+    s->next = next_f < WINO_F ? panel_weights(part, next_f, next) + (ptrdiff_t)depth_at(p, next_part) * width : NULL;
+    s->next_count = (depth_at(p, next_part + 1) - depth_at(p, next_part)) * width;
 }
 
 /* A panel's products of one frequency: sums [tile][width]. */
@@ -202,23 +206,18 @@ static void panel_run(const struct part *part, int f, int panel) {
     const struct pass *p = part->p;
     int first = panel_begin(&p->panels, panel), vectors = panel_vectors(&p->panels, panel), width = vectors * LANES;
     struct range having = wino_having(&part->block, f);
-    int blocks = conv_parts(p->in_c, NHWC_DEPTH), tiles = having.end - having.begin, rows = conv_parts(tiles, NHWC_R);
-    struct nhwc_tile t = {.x = part->v + f * p->v_step, .w = panel_weights(part, f, panel), .run_count = 1};
-    real *m = part->m + f * p->m_step + (ptrdiff_t)(first - part->first) * p->grid.block;
-    for (int b = 0; b < blocks; b++) {
-        int begin = conv_part(p->in_c, blocks, b);
-        struct run run = {begin, begin, conv_part(p->in_c, blocks, b + 1) - begin};
-        t.runs = &run, t.first = b == 0;
+    const real *x = part->v + f * p->v_step + having.begin * p->in_width, *w = panel_weights(part, f, panel), *x_units = part->v + p->v_step * WINO_F + having.begin;
+    struct wino_sums s = {.pitch = p->in_width, .tiles = having.end - having.begin, .vectors = vectors};
+    s.w_units = part->u + p->u_step * WINO_F + first - (p->own_weights ? part->first : 0);
+    s.sum = part->m + f * p->m_step + (ptrdiff_t)(first - part->first) * p->grid.block + (ptrdiff_t)having.begin * width;
+    for (int i = 0; i < p->parts; i++) {
+        int begin = depth_at(p, i);
+        s.x = x + begin, s.w = w + (ptrdiff_t)begin * width, s.x_units = x_units + (ptrdiff_t)i * p->grid.block;
+        s.length = depth_at(p, i + 1) - begin, s.first = i == 0;
         if (p->asks) {
-            ask_next(part, &t, f, panel, b, rows);
+            ask_next(part, &s, f, panel, i);
         }
-        for (int i = 0; i < rows; i++) {
-            int from = having.begin + conv_part(tiles, rows, i), count = having.begin + conv_part(tiles, rows, i + 1) - from;
-            t.pixels = part->pixels + from;
-            t.partial = m + (ptrdiff_t)from * width;
-            K(nhwc_tiles)[count - 1][vectors - 1](&t);
-            nhwc_asked(&t, run.length);
-        }
+        p->numbers->multiply(&s);
     }
 }
 
@@ -239,17 +238,12 @@ static void piece_run(void *arg, int piece, int thread) {
     struct part part = {.p = p, .block = wino_block(&p->grid, block), .panel = conv_part(p->panels.count, parts, part_of), .panel_end = conv_part(p->panels.count, parts, part_of + 1)};
     part.first = panel_begin(&p->panels, part.panel);
     real *m = (real *)(void *)scratch, *own = (real *)(void *)(scratch + m_bytes(p));      /* own: the weights, or the inputs, or neither */
-    part.pixels = (struct pixel *)(void *)(scratch + each_bytes(p) - conv_align((size_t)p->grid.block * sizeof *part.pixels));
     part.m = m, part.u = p->own_weights ? own : p->u, part.v = parts > 1 ? block_v(p, block) : own;
-    struct pack pack = {p, p->weight, NULL, own, part.first};
-    for (int panel = part.panel; p->own_weights && panel < part.panel_end; panel++) {
-        pack_rows(&pack, panel, 0, p->in_c);
+    if (p->own_weights) {
+        pack_own(p, part.panel, part.panel_end, own);
     }
-    for (int i = 0; i < part.block.tiles; i++) {
-        part.pixels[i] = (struct pixel){i * p->in_width, 0};
-        if (parts == 1) {
-            input_tile(p, &part.block, i, own);
-        }
+    for (int i = 0; parts == 1 && i < part.block.tiles; i++) {
+        input_tile(p, &part.block, i, own);
     }
     for (int f = 0; f < WINO_F; f++) {
         for (int panel = part.panel; panel < part.panel_end; panel++) {
@@ -271,9 +265,9 @@ static size_t pass_bytes(const struct pass *p, int packed, int threads) {
 
 static void pass_run(struct pass *p, const struct conv_call *call) {
     char *scratch = call->scratch;
-    p->u = p->back ? NULL : call->packed, p->weight = call->weight;
+    p->u = p->weights.back ? NULL : call->packed, p->weights.weight = call->weight;
     if (p->u == NULL && !p->own_weights) {
-        pack_pass(p, call->weight, NULL, (real *)(void *)scratch, call->threads);
+        pack_pass(p, (real *)(void *)scratch, call->threads);
         p->u = (const real *)(const void *)scratch;
         scratch += weight_bytes(p);
     }
@@ -287,26 +281,26 @@ static void pass_run(struct pass *p, const struct conv_call *call) {
     threads_run(call->threads, p->grid.blocks * p->panel_parts, piece_run, p);
 }
 
-void K(wino_forward)(const struct conv_call *call) {
-    struct pass p = pass_make(call->conv, call->batch, 0, call->packed != NULL);
+void K(wino_forward)(const struct conv_call *call, const struct wino_numbers *numbers) {
+    struct pass p = pass_make(call->conv, call->batch, 0, call->packed != NULL, numbers);
     p.in = call->x, p.out = call->y, p.bias = call->bias, p.activation = call->activation;
     pass_run(&p, call);
 }
 
-void K(wino_backward_data)(const struct conv_call *call) {
-    struct pass p = pass_make(call->conv, call->batch, 1, 0);
+void K(wino_backward_data)(const struct conv_call *call, const struct wino_numbers *numbers) {
+    struct pass p = pass_make(call->conv, call->batch, 1, 0, numbers);
     p.in = call->dy, p.out = call->dx, p.add = call->add_dx;
     pass_run(&p, call);
 }
 
 /* Smaller batches are cut otherwise, and may need more. */
-size_t K(wino_scratch)(const struct conv *c, int batch, int threads, const struct wino_products *products) {
+size_t K(wino_scratch)(const struct conv *c, int batch, int threads, const struct wino_numbers *numbers, const struct wino_products *products) {
     size_t most = 0;
     for (int n = 1; n <= batch; n++) {
         size_t weight = products != NULL ? K(wino_weight_scratch)(c, n, threads, products) : 0;
         most = weight > most ? weight : most;
         for (int back = 0; back <= (products != NULL); back++) {
-            struct pass p = pass_make(c, n, back, products == NULL);
+            struct pass p = pass_make(c, n, back, products == NULL, numbers);
             size_t bytes = pass_bytes(&p, products == NULL, threads);
             most = bytes > most ? bytes : most;
         }
@@ -329,19 +323,3 @@ int K(wino_worth)(const struct conv *c, int batch, int channels, int tiles, doub
     return able && c->c >= channels && c->k >= channels && (double)wino_axis_tiles(c->oh) * wino_axis_tiles(c->ow) * batch >= tiles
         && (double)taps_inside(&h) * taps_inside(&w) >= gain * wino_axis_products(c->oh) * wino_axis_products(c->ow);
 }
-
-static int supports(const struct conv *c, int batch, int training) {
-    return K(wino_worth)(c, batch, 16, training ? 32 : 12, 1.6);
-}
-
-static size_t scratch_bytes(const struct conv *c, int batch, int training, int threads) {
-    return K(wino_scratch)(c, batch, threads, training ? &K(wino_products) : NULL);
-}
-
-static void backward_weight(const struct conv_call *call) {
-    K(wino_backward_weight)(call, &K(wino_products));
-}
-
-const struct conv_kernel K(conv_winograd) = {
-    "winograd", LAYOUT_NHWC, supports, K(wino_packed_bytes), scratch_bytes, K(wino_pack), K(wino_forward), K(wino_backward_data), backward_weight, 0,
-};

@@ -5,9 +5,9 @@
  *
  *     y = A' [(G g G') * (B' x B)] A        gradient of g = G' [sum over tiles (A dy A') * (B' x B)] G
  *
- * The 36 products at a place of the 6x6 ("frequency") over channels and tiles are a matrix product of their own, on conv_nhwc's tiles. The gradient
- * of x is the same walk with turned weights. Parts: the transforms (conv_winograd_transform.c), the walk over outputs (conv_winograd.c), the
- * gradient of the weights (conv_winograd_weight.c) and its products of reals (conv_winograd_sums.c; of bfloat16, bf16/winograd.c).
+ * The 36 products at a place of the 6x6 ("frequency") over channels and tiles are a matrix product of their own. The gradient of x is the same walk
+ * with turned weights. Parts: the transforms (conv_winograd_transform.c), the walk over outputs (conv_winograd.c), the gradient of the weights
+ * (conv_winograd_weight.c); the products of reals of both, on conv_nhwc's tiles (conv_winograd_reals.c), of 16-bit numbers (int16/), of bfloat16 (bf16/winograd.c).
  *
  * conv_winograd takes what gains over a product of as wide vectors; bf16/winograd.c what gains over one that is twice as fast. */
 #ifndef DLCLI_KERNELS_BODY_CONV_WINOGRAD_H
@@ -33,9 +33,52 @@ void K(wino_add_pixels)(const struct wino_tile *t, const elem *dy, size_t n, rea
 struct wino_finish { const real *bias; enum activation activation; int add; ptrdiff_t ahead; };
 void K(wino_output)(const struct wino_tile *t, const real *from, ptrdiff_t step, const struct wino_finish *finish, elem *y, size_t n);
 
-/* The 3x3 weights of LANES channels -> frequencies; and the gradient's way back. */
-void K(wino_weight)(const vec *taps, real *to, ptrdiff_t step);
+/* The gradient's way back: frequencies of LANES channels -> 3x3 weights. */
 void K(wino_weight_back)(const real *from, ptrdiff_t step, vec *taps);
+
+/* ---- forward, and the gradient of x: which numbers frequencies are multiplied in ---- */
+
+/* Weights as the network keeps them, [k][c][3][3], times a scale a filter unless that is NULL; back: turned by 180 degrees, from k channels to c. */
+struct wino_weights { const struct conv *conv; int back; const real *weight, *scale; };
+static inline int wino_inputs(const struct wino_weights *w) {
+    return w->back ? w->conv->k : w->conv->c;
+}
+
+static inline int wino_outputs(const struct wino_weights *w) {
+    return w->back ? w->conv->c : w->conv->k;
+}
+
+/* to[f * step + lane]: frequencies between input channel `row` and LANES output channels from `first` on; zeros where there are fewer. */
+void K(wino_weights)(const struct wino_weights *w, int row, int first, real *to, ptrdiff_t step);
+
+/* Sums of a frequency over a part of the depth, of neighbouring tiles x `vectors` of channels: sum[tile][vectors * LANES], set (first) or added to.
+ * x: words [tile][pitch]; w: [word][vectors * LANES]. Units: what the tiles' and the channels' numbers are times, unless they are reals. next: so many
+ * words will be read next, and are asked for meanwhile; or NULL. */
+struct wino_sums { const real *x, *w, *x_units, *w_units; ptrdiff_t pitch; int tiles, length, vectors, first; real *sum; const real *next; int next_count; };
+
+/* Numbers lie in words as large as a real, of `together` neighbouring input channels; words beyond the last channel's are zeros. `depth`: channels whose
+ * sums are made at a time.
+ * input: frequencies of a tile's n channels to[f * step + word], and their units, units[part of the depth * units_step].
+ * measure: units of LANES output channels from `first` on; NULL where numbers need none.
+ * pack: of these channels' weights, words begin .. end - 1 of the depth, to[f * step + word * words_step + lane]. */
+struct wino_numbers {
+    int together, depth;
+    void (*input)(const struct wino_tile *t, const elem *x, size_t n, real *to, ptrdiff_t step, real *units, ptrdiff_t units_step);
+    void (*measure)(const struct wino_weights *w, int first, real *units);
+    void (*pack)(const struct wino_weights *w, int first, const real *units, int begin, int end, real *to, ptrdiff_t step, ptrdiff_t words_step);
+    void (*multiply)(const struct wino_sums *s);
+};
+extern const struct wino_numbers K(wino_reals);
+
+/* Parts of the depth, whole vectors of channels; in words, where part i begins. */
+static inline int wino_parts(const struct wino_numbers *numbers, int channels) {
+    return conv_parts(channels, numbers->depth);
+}
+
+static inline int wino_part(const struct wino_numbers *numbers, int channels, int i) {
+    int vectors = conv_part(conv_parts(channels, LANES), wino_parts(numbers, channels), i);
+    return conv_least(vectors * LANES / numbers->together, conv_parts(channels, numbers->together));
+}
 
 /* ---- the gradient of the weights: how frequencies lie, and are multiplied ---- */
 
@@ -67,11 +110,11 @@ void K(wino_backward_weight)(const struct conv_call *call, const struct wino_pro
 /* ---- what ways to convolve are made of ---- */
 
 /* Of any batch up to this one; products: of training, else NULL. */
-size_t K(wino_scratch)(const struct conv *c, int batch, int threads, const struct wino_products *products);
-size_t K(wino_packed_bytes)(const struct conv *c, int training);
-void K(wino_pack)(const struct conv *c, const void *weight, const void *scale, int training, void *packed, struct threads *threads);
-void K(wino_forward)(const struct conv_call *call);
-void K(wino_backward_data)(const struct conv_call *call);
+size_t K(wino_scratch)(const struct conv *c, int batch, int threads, const struct wino_numbers *numbers, const struct wino_products *products);
+size_t K(wino_packed_bytes)(const struct conv *c, int training, const struct wino_numbers *numbers);
+void K(wino_pack)(const struct conv *c, const void *weight, const void *scale, int training, void *packed, struct threads *threads, const struct wino_numbers *numbers);
+void K(wino_forward)(const struct conv_call *call, const struct wino_numbers *numbers);
+void K(wino_backward_data)(const struct conv_call *call, const struct wino_numbers *numbers);
 
 /* Whether products are few enough to pay for the transforms, of pixels (channels) and of weights (tiles). channels: at least, on both sides;
  * tiles: of the batch, at least; gain: nominal products for each one of these, at least. */

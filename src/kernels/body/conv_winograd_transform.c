@@ -2,6 +2,7 @@
  * applied to the columns and then to the rows. */
 #include "kernels/body/conv_winograd.h"
 #include "kernels/body/conv_winograd_lines.h"
+#include "kernels/body/transpose.h"
 
 /* Before the loop over columns or rows: unrolled, all 36 vectors would want a register at once. */
 #if defined(__clang__)
@@ -239,17 +240,45 @@ void K(wino_output)(const struct wino_tile *t, const real *from, ptrdiff_t step,
 
 /* ---- weights ---- */
 
-enum { TAPS = 3 };
+enum { TAPS = 3, ALL_TAPS = TAPS * TAPS };
 
-void K(wino_weight)(const vec *taps, real *to, ptrdiff_t step) {
-    vec half[TAPS * WINO_IN], row[WINO_IN];
+/* [tap][lane] */
+static void gather(const struct wino_weights *w, int row, int first, vec *taps) {
+    int columns = conv_least(LANES, wino_outputs(w) - first), at_once = conv_least(ALL_TAPS, LANES);
+    ptrdiff_t apart = ALL_TAPS * (w->back ? 1 : w->conv->c);
+    const real *from = w->weight + (w->back ? (ptrdiff_t)row * w->conv->c + first : (ptrdiff_t)first * w->conv->c + row) * ALL_TAPS;
+    vec v[LANES], last = {0};
+    for (int i = 0; i < LANES; i++) {
+        conv_load(&v[i], i < columns ? from + i * apart : from, i < columns ? at_once : 0);
+        last[i] = i < columns ? from[i * apart + ALL_TAPS - 1] : 0;
+    }
+    vec_transpose(v);
+    for (int t = 0; t < ALL_TAPS; t++) {
+        taps[w->back ? ALL_TAPS - 1 - t : t] = t < at_once ? v[t] : last;
+    }
+}
+
+static void scale_taps(const struct wino_weights *w, int first, vec *taps) {
+    vec scale;
+    conv_load(&scale, w->scale + first, wino_outputs(w) - first);
+    for (int t = 0; t < ALL_TAPS; t++) {
+        taps[t] *= scale;
+    }
+}
+
+void K(wino_weights)(const struct wino_weights *w, int row, int first, real *to, ptrdiff_t step) {
+    vec taps[ALL_TAPS], half[TAPS * WINO_IN], line[WINO_IN];
+    gather(w, row, first, taps);
+    if (w->scale != NULL) {
+        scale_taps(w, first, taps);
+    }
     UNROLL for (int j = 0; j < TAPS; j++) {
         weight_line(taps + j, TAPS, half + j * WINO_IN);
     }
     UNROLL for (int i = 0; i < WINO_IN; i++) {
-        weight_line(half + i, WINO_IN, row);
+        weight_line(half + i, WINO_IN, line);
         UNROLL for (int j = 0; j < WINO_IN; j++) {
-            vec_store_reals(to + (i * WINO_IN + j) * step, &row[j]);
+            vec_store_reals(to + (i * WINO_IN + j) * step, &line[j]);
         }
     }
 }

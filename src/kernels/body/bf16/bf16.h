@@ -12,8 +12,6 @@
 
 #include "kernels/body/conv.h"
 
-#define OWN(name) BODY_JOIN(name, PRODUCTS, ELEM)
-
 /* UNIT: of depth. R: rows of a block of sums (places, or channels of dy), at most; M: rows that are taken together in any case. N: vectors of LANES columns,
  * at most. DEPTH: of a block of packed weights, N * LANES * DEPTH * 2 bytes: half of the first-level cache. */
 #if defined(ISA_amx)

@@ -1,9 +1,10 @@
-/* conv_winograd beside products of bfloat16, which are twice as fast as floats': forward and for x it multiplies floats, as what its transforms add and take
- * away would lose several bits. For the gradient of the weights, where both sides are wide, x's frequencies and dy's are rounded, two tiles of a channel to a
- * word: the root mean square of a gradient's error is 0.7 to 1.7% of the gradient's on test_conv's shapes, of numbers drawn at random. */
+/* conv_winograd beside products of bfloat16: forward and for x of 16-bit numbers (int16/), which are as fast. For the gradient of the weights, where both sides
+ * are wide, x's frequencies and dy's are rounded to bfloat16, two tiles of a channel to a word, as tiles' units would not leave the sums: the root mean
+ * square of a gradient's error is 0.7 to 1.7% of the gradient's on test_conv's shapes, of numbers drawn at random. */
 #include "kernels/body/bf16/bf16.h"
 #include "kernels/body/bf16/dot.h"
 #include "kernels/body/conv_winograd.h"
+#include "kernels/body/int16/int16.h"
 
 enum { WIDTH = NHWC_N * LANES };            /* channels at a time */
 
@@ -87,19 +88,16 @@ static const struct wino_products *products_of(const struct conv *c) {
     return c->c < THIN || c->k < THIN ? &K(wino_products) : &rounded;
 }
 
-static void backward_weight(const struct conv_call *call) {
-    K(wino_backward_weight)(call, products_of(call->conv));
+static const struct wino_numbers *numbers_of(const struct conv *c) {
+    (void)c;
+    return &OWN(wino_int16);
 }
 
-static size_t scratch_bytes(const struct conv *c, int batch, int training, int threads) {
-    return K(wino_scratch)(c, batch, threads, training ? products_of(c) : NULL);
-}
+#include "kernels/body/conv_winograd_way.h"
 
-/* To infer, transformed weights are eight times those of bfloat16. */
+/* To infer, transformed weights are four times those of bfloat16. */
 static int supports(const struct conv *c, int batch, int training) {
-    return training ? K(wino_worth)(c, batch, 16, 32, 2.5) : K(wino_worth)(c, batch, 64, 48, 3);
+    return K(wino_worth)(c, batch, 16, training ? 32 : 48, 1.9);
 }
 
-const struct conv_kernel OWN(conv_winograd) = {
-    "winograd", LAYOUT_NHWC, supports, K(wino_packed_bytes), scratch_bytes, K(wino_pack), K(wino_forward), K(wino_backward_data), backward_weight, 0,
-};
+const struct conv_kernel OWN(conv_winograd) = WINO_WAY("winograd", supports);

@@ -1,0 +1,20 @@
+/* Winograd's frequencies as 16-bit whole numbers, of which VNNI multiplies pairs and adds them up (vpdpwssd): twice as many products an instruction as of
+ * floats, and a few bits more than bfloat16 has, which what the transforms add and take away would need.
+ *
+ * A frequency is a unit times a whole number. A tile has one unit for each part of the depth: its largest number becomes MOST. A filter has one for all
+ * parts, by which none of its numbers leaves 16 bits, and no sum over a part 32. Sums of a part are exact; they become floats, and parts are added up
+ * as floats. On numbers drawn at random sums are off by 0.1 to 0.3% (root mean square).
+ *
+ * Where frequencies are smaller than TINY they count as zeros; a number that is not finite makes all that it reaches NaNs. */
+#ifndef DLCLI_KERNELS_BODY_INT16_H
+#define DLCLI_KERNELS_BODY_INT16_H
+
+#include "kernels/body/conv_winograd.h"
+
+/* SUM: of a filter's whole numbers over a part, at most: MOST * SUM < 2^31. */
+enum { INT16_DEPTH = 128, INT16_MOST = 8192, INT16_SUM = 262143 };
+
+void OWN(int16_sums)(const struct wino_sums *s);
+extern const struct wino_numbers OWN(wino_int16);
+
+#endif
