@@ -295,7 +295,7 @@ static double array_error(const float *got, const double *want, size_t n, double
     return off / most;
 }
 
-/* Root mean square of the differences / that of the reference. */
+/* Root mean square of the differences / that of the reference; before, f: as above. */
 static double tensor_deviation(const struct way *way, const struct tensor *t, int batch, const double *want, double before, double (*f)(double)) {
     double all = 1e-30, off = 0;
     for (size_t i = 0; i < (size_t)batch * t->channels * t->map; i++) {
@@ -344,11 +344,11 @@ static float *floats(const double *from, size_t n) {
     return to;
 }
 
-/* Winograd's transforms are of one kernel. */
 static int is_winograd(const struct way *way) {
     return strncmp(way->kernel->name, "winograd", 8) == 0;
 }
 
+/* Winograd's transforms are of one kernel. */
 static int takes(const struct way *way, const struct conv *c) {
     int one = c->stride_h == 1 && c->stride_w == 1 && c->dilation_h == 1 && c->dilation_w == 1 && c->groups == 1;
     return !is_winograd(way) || (one && c->size_h == 3 && c->size_w == 3);
@@ -740,11 +740,38 @@ static void units(const struct way *way) {
     free(x), free(w), free(weight);
 }
 
+/* All channels alike, and the tile's largest frequency at the filters' largest: sums as large as they can become, which must not leave int32. */
+static void units_largest(const struct way *way) {
+    enum { C = 128, K = 16, SIDE = 6, OUT = 4 };
+    static const double line[SIDE] = {0, -1, -1, 1, 1, 0};      /* the signs of what makes the frequency of the point 2/3 */
+    const struct conv c = {C, SIDE, SIDE, K, OUT, OUT, 3, 3, 1, 1, 0, 0, 1, 1, 1};
+    double x[C * SIDE * SIDE];
+    float weight[K * C * 9];
+    for (int i = 0; i < C * SIDE * SIDE; i++) {
+        x[i] = line[i / SIDE % SIDE] * line[i % SIDE];
+    }
+    for (int i = 0; i < K * C * 9; i++) {
+        weight[i] = 1;
+    }
+    struct tensor in = tensor_make(way, 1, C, SIDE * SIDE, x), out = tensor_make(way, 1, K, OUT * OUT, NULL);
+    void *packed = guarded(way->kernel->packed_bytes(&c, 0), 0xff), *scratch = guarded(way->kernel->scratch_bytes(&c, 1, 0, 1), 0xff);
+    way->kernel->pack(&c, weight, NULL, 0, packed, NULL);
+    struct conv_call call = {.conv = &c, .batch = 1, .x = in.data, .weight = weight, .packed = packed, .y = out.data, .activation = ACT_LINEAR, .scratch = scratch};
+    way->kernel->forward(&call);
+    for (int i = 0; i < OUT * OUT; i++) {
+        int row = i / OUT, column = i % OUT;
+        double want = C * (line[row] + line[row + 1] + line[row + 2]) * (line[column] + line[column + 1] + line[column + 2]);
+        assert_true(fabs(get(way, out.data, place(way, 0, 0, (size_t)i, K, OUT * OUT)) - want) <= 0.03 * 4 * C);      /* all round to the same side, too: 2% */
+    }
+    free(in.data), free(out.data), free(packed), free(scratch);
+}
+
 static void test_units(void **state) {
     (void)state;
     for (size_t w = 0; w < sizeof ways / sizeof *ways; w++) {
         if (ways[w].rounds & SUMS && can(ways[w].need)) {
             units(&ways[w]);
+            units_largest(&ways[w]);
         }
     }
 }
