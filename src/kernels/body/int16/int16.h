@@ -1,5 +1,5 @@
 /* Winograd's frequencies as 16-bit whole numbers, of which VNNI multiplies pairs and adds them up (vpdpwssd): twice as many products an instruction as of
- * floats, and a few bits more than bfloat16 has, which what the transforms add and take away would need.
+ * floats. bfloat16 has as many, but too few bits for what the transforms add and take away.
  *
  * A frequency is a unit times a whole number. A tile has one unit for each part of the depth: its largest number becomes MOST. A filter has one for all
  * parts, by which none of its numbers leaves 16 bits, and no sum over a part 32. Sums of a part are exact; they become floats, and parts are added up
