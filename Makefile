@@ -31,6 +31,7 @@ ISAS := base avx2 avx512
 FLAGS_avx2   := -mavx2 -mfma -mf16c -mbmi2
 FLAGS_avx512 := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma -mf16c -mbmi2 -mprefer-vector-width=512
 FLAGS_vnni   := $(FLAGS_avx512) -mavx512vnni -DISA_avx512=1
+FLAGS_vnni-bf16 := -mavx512bf16
 FLAGS_quantizedvnni := $(FLAGS_vnni) -DISA_vnni=1 -DQUANTIZED=1
 FLAGS_int16  := $(FLAGS_vnni) -DPRODUCTS=int16
 FLAGS_int8amx := $(FLAGS_avx512) -mamx-tile -mamx-int8 -DISA_avx512=1 -DISA_amx=1
@@ -51,11 +52,11 @@ KERNELS := $(foreach e,$(ELEMS),$(BODIES:src/kernels/body/%.c=$(OUT)/kernels/$(e
 # AVX-512 with VNNI, and AMX: only what products of 8-bit numbers need.
 INT8 := conv_int8 activation
 ifneq (,$(filter avx512,$(ISAS)))
-KERNELS += $(patsubst %,$(OUT)/kernels/vnni-f32/%.o,$(INT8) conv_int8_tile)
-KERNELS += $(patsubst %,$(OUT)/kernels/int8amx-f32/%.o,$(INT8) conv_int8_amx)
+KERNELS += $(foreach e,f32 bf16,$(patsubst %,$(OUT)/kernels/vnni-$(e)/%.o,$(INT8) conv_int8_tile conv_int8_lanes))
+KERNELS += $(foreach e,f32 bf16,$(patsubst %,$(OUT)/kernels/int8amx-$(e)/%.o,$(INT8) conv_int8_amx))
 # Recurrent cells of 8-bit products.
 QUANTIZED := recurrent cells_pack cells_unit cells_product_int8
-KERNELS += $(patsubst %,$(OUT)/kernels/quantizedvnni-f32/%.o,$(QUANTIZED))
+KERNELS += $(foreach e,f32 bf16,$(patsubst %,$(OUT)/kernels/quantizedvnni-$(e)/%.o,$(QUANTIZED)))
 endif
 # Products of bfloat16, by AVX512-BF16 and by AMX: convolutions channels last. All else is AVX-512's: ISA_OF_ names the set whose functions they call.
 OWN_FILES   := chunk conv lay_out pack store weight
@@ -97,11 +98,9 @@ define kernel_rule
 $(OUT)/kernels/$(1)-$(2)/%.o: src/kernels/body/%.c Makefile
 	@mkdir -p $$(@D)
 	$$(SAY) "  CC   $$@"
-	$$(Q)$$(CC) $$(CPPFLAGS) $$(CFLAGS) $$(if $$(DEBUG),,$$(KERNEL_FLAGS)) $$(FLAGS_$(1)) -DISA=$$(or $$(ISA_OF_$(1)),$(1)) -DISA_$(1)=1 -DELEM=$(2) -DELEM_$(2)=1 -MMD -MP -c -o $$@ $$<
+	$$(Q)$$(CC) $$(CPPFLAGS) $$(CFLAGS) $$(if $$(DEBUG),,$$(KERNEL_FLAGS)) $$(FLAGS_$(1)) $$(FLAGS_$(1)-$(2)) -DISA=$$(or $$(ISA_OF_$(1)),$(1)) -DISA_$(1)=1 -DELEM=$(2) -DELEM_$(2)=1 -MMD -MP -c -o $$@ $$<
 endef
-$(eval $(call kernel_rule,vnni,f32))
-$(eval $(call kernel_rule,quantizedvnni,f32))
-$(eval $(call kernel_rule,int8amx,f32))
+$(foreach e,f32 bf16,$(foreach own,vnni quantizedvnni int8amx,$(eval $(call kernel_rule,$(own),$(e)))))
 $(eval $(call kernel_rule,int16,f32))
 $(eval $(call kernel_rule,bf16,bf16))
 $(eval $(call kernel_rule,amx,bf16))
@@ -117,10 +116,10 @@ FLAGS_emulated := $(FLAGS_avx2) -DISA_avx512=1 -O0
 $(eval $(call kernel_rule,emulated,f32))
 $(eval $(call kernel_rule,emulated,bf16))
 FLAGS_emulatedvnni := $(FLAGS_emulated) -DISA_vnni=1
-$(eval $(call kernel_rule,emulatedvnni,f32))
+$(foreach e,f32 bf16,$(eval $(call kernel_rule,emulatedvnni,$(e))))
 FLAGS_emulatedquantized := $(FLAGS_emulated) -DISA_vnni=1 -DQUANTIZED=1
-$(OUT)/kernels/emulatedquantized-f32/cells_product_int8.o: FLAGS_emulatedquantized += -O1
-$(eval $(call kernel_rule,emulatedquantized,f32))
+$(OUT)/kernels/emulatedquantized-%/cells_product_int8.o: FLAGS_emulatedquantized += -O1
+$(foreach e,f32 bf16,$(eval $(call kernel_rule,emulatedquantized,$(e))))
 FLAGS_emulatedbf16 := $(FLAGS_emulated) -DPRODUCTS=emulatedbf16
 ISA_OF_emulatedbf16 := emulated
 # But this instruction takes 15 operations in C, over the whole grid of shapes.
@@ -134,15 +133,15 @@ $(OUT)/kernels/emulatedrounded-bf16/bf16/rows_bf16.o: FLAGS_emulatedrounded += -
 $(eval $(call kernel_rule,emulatedrounded,bf16))
 TRAPPED := $(FLAGS_emulated) -mamx-tile -mamx-bf16 -mamx-int8 -DISA_amx=1
 FLAGS_trappedint8 := $(TRAPPED)
-$(eval $(call kernel_rule,trappedint8,f32))
+$(foreach e,f32 bf16,$(eval $(call kernel_rule,trappedint8,$(e))))
 FLAGS_trappedrounded := $(TRAPPED) -DROUNDED=1
 $(eval $(call kernel_rule,trappedrounded,bf16))
 FLAGS_trappedamx := $(TRAPPED) -DPRODUCTS=trappedamx
 ISA_OF_trappedamx := emulated
 $(eval $(call kernel_rule,trappedamx,bf16))
-EMULATED := $(patsubst %,$(OUT)/kernels/emulatedvnni-f32/%.o,$(INT8) conv_int8_tile)
-EMULATED += $(patsubst %,$(OUT)/kernels/emulatedquantized-f32/%.o,$(QUANTIZED))
-EMULATED += $(patsubst %,$(OUT)/kernels/trappedint8-f32/%.o,$(INT8) conv_int8_amx)
+EMULATED := $(foreach e,f32 bf16,$(patsubst %,$(OUT)/kernels/emulatedvnni-$(e)/%.o,$(INT8) conv_int8_tile conv_int8_lanes))
+EMULATED += $(foreach e,f32 bf16,$(patsubst %,$(OUT)/kernels/emulatedquantized-$(e)/%.o,$(QUANTIZED)))
+EMULATED += $(foreach e,f32 bf16,$(patsubst %,$(OUT)/kernels/trappedint8-$(e)/%.o,$(INT8) conv_int8_amx))
 EMULATED += $(foreach e,f32 bf16,$(patsubst src/kernels/body/%.c,$(OUT)/kernels/emulated-$(e)/%.o,\
 	$(filter src/kernels/body/conv_lanes% src/kernels/body/conv_nhwc% src/kernels/body/conv_pointwise.c src/kernels/body/gemm_sums.c src/kernels/body/conv_winograd% src/kernels/body/conv_int8% src/kernels/body/activation.c src/kernels/body/cells% src/kernels/body/recurrent.c,$(BODIES))))
 EMULATED += $(patsubst %,$(OUT)/kernels/emulatedbf16-bf16/bf16/%.o,$(OWN_FILES) product_bf16 winograd)

@@ -270,13 +270,14 @@ static void lay_out(struct layout_work *work) {
     arena_lay_out(work);
 }
 
-static int allocate(struct plan *plan, struct err *err) {
+static int allocate(struct plan *plan, void *weights, struct err *err) {
     struct { void **at; size_t bytes; } parts[] = {{&plan->arena, plan->arena_bytes}, {&plan->weights, plan->weight_bytes},
         {&plan->gradients, plan->gradient_bytes}, {&plan->packed, plan->packed_bytes}, {&plan->scratch, plan->scratch_bytes}};
     size_t total = 0;
+    plan->weights = weights;
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) total += parts[i].bytes;
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-        if (!(*parts[i].at = mem_aligned(parts[i].bytes ? parts[i].bytes : 64)))
+        if (!*parts[i].at && !(*parts[i].at = mem_aligned(parts[i].bytes ? parts[i].bytes : 64)))
             return err_add(err, STATUS_FAILED, "out of memory: the network needs %.1f GB at a batch of %d; a smaller batch (or more subdivisions) needs less",
                 (double)total / 1e9, plan->target.batch);
     }
@@ -297,8 +298,8 @@ static void assign_packed(struct plan *plan) {
 static void start(struct plan *plan, struct layout_work *work, const struct graph *graph, const struct plan_options *options) {
     *plan = (struct plan){.graph = graph};
     plan->target = (struct target){.kernels = kernels_get(options->isa, options->ref_only, options->dtype), .batch = options->batch, .training = options->training,
-        .threads = options->threads, .spans = options->spans, .int8 = options->spans ? kernels_int8(options->isa, options->ref_only) : NULL,
-        .int8_cells = options->spans ? kernels_int8_cells(options->isa, options->ref_only) : NULL};
+        .threads = options->threads, .spans = options->spans, .int8 = options->spans ? kernels_int8(options->isa, options->ref_only, options->dtype) : NULL,
+        .int8_cells = options->spans ? kernels_int8_cells(options->isa, options->ref_only, options->dtype) : NULL};
     *work = (struct layout_work){.plan = plan, .options = options};
     lay_out(work);
 }
@@ -312,7 +313,7 @@ static void end(struct layout_work *work) {
 int plan_make(struct plan *plan, const struct graph *graph, const struct plan_options *options, struct err *err) {
     struct layout_work work;
     start(plan, &work, graph, options);
-    int bad = allocate(plan, err);
+    int bad = allocate(plan, options->weights, err);
     if (!bad) {
         arena_assign(&work);
         values_assign(plan);

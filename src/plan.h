@@ -95,7 +95,8 @@ enum quantize { QUANTIZE_NOT, QUANTIZE_BY_DATA, QUANTIZE_BY_NOISE };
 struct plan_options {
     enum isa isa; int ref_only;
     enum dtype dtype;
-    const struct span *spans;   /* by node, for 8-bit products in a plan of float32 that infers; NULL: without */
+    const struct span *spans;   /* by node, for 8-bit products in a plan of float32 or bfloat16 that infers; NULL: without */
+    void *weights;              /* what plan_end gave of another plan of this graph, float32 or bfloat16: its values, which become this one's; NULL: none */
     int batch, training, threads;
     int keep_layer;             /* a layer whose output must survive the forward pass (predict --layer), else -1 */
     int keep_all;               /* no reuse at all: every value survives (tests, check) */
@@ -106,6 +107,8 @@ struct plan_options {
 /* -1 with a sentence where memory can't be had. Parameters are zero until plan_init or a checkpoint fills them. */
 int plan_make(struct plan *plan, const struct graph *graph, const struct plan_options *options, struct err *err);
 void plan_free(struct plan *plan);
+/* Frees all but the values, which another plan can take over; the caller's to free. */
+void *plan_end(struct plan *plan);
 /* Starting values from the seed: the same for any plan of the same graph. */
 void plan_init(struct plan *plan, uint64_t seed);
 /* Bytes that plan_make would allocate in all, without allocating (summary). */

@@ -44,6 +44,13 @@ void values_assign(struct plan *plan) {
     }
 }
 
+void *plan_end(struct plan *plan) {
+    void *weights = plan->weights;
+    plan->weights = NULL;
+    plan_free(plan);
+    return weights;
+}
+
 int value_rests(const struct value *v, uint64_t epoch) {
     return !v->grad || (v->slot->epochs > 0 && epoch >= (uint64_t)v->slot->epochs);
 }

@@ -109,23 +109,17 @@ static int calibrate(struct model *model, const struct plan_options *options, ui
     return bad;
 }
 
-static void move_values(const struct plan *from, const struct plan *to) {
-    for (int i = 0; i < from->value_count; i++) {
-        memcpy(to->values[i].data, from->values[i].data, from->values[i].slot->count * sizeof(float));
-    }
-}
-
 int quantize_model(struct model *model, const struct plan_options *options, uint64_t seed, struct err *err) {
     struct span *spans = mem_need((size_t)model->graph.node_count, sizeof *spans);
     struct plan_options with = *options;
-    struct plan plan;
     int bad = calibrate(model, options, seed, spans, err);
     with.spans = spans;
-    with.dtype = DTYPE_F32;
-    if (bad == 0 && (bad = plan_make(&plan, &model->graph, &with, err)) == 0) {
-        move_values(&model->plan, &plan);
-        plan_free(&model->plan);
-        model->plan = plan;
+    with.dtype = kernels_int8_dtype(options->isa, options->ref_only);
+    if (bad == 0) {
+        with.weights = plan_end(&model->plan);
+        bad = plan_make(&model->plan, &model->graph, &with, err);
+    }
+    if (bad == 0) {
         model->plan.target.spans = NULL;   /* the choice is made */
         struct exec exec = model_exec(model, NULL);
         run_pack(&model->plan, &exec);

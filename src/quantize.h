@@ -1,6 +1,6 @@
 /* quantize: --precision int8. What each convolution and connected layer is given is watched in float32 over some training pictures; a plan made anew
  * then computes their products with 8-bit numbers, one scale a tensor of activations and one a filter (Krishnamoorthi, "Quantizing deep
- * convolutional networks for efficient inference", 2018). */
+ * convolutional networks for efficient inference", 2018). What lies between layers is bfloat16 where the processor multiplies that, else float32. */
 #ifndef DLCLI_QUANTIZE_H
 #define DLCLI_QUANTIZE_H
 

@@ -20,7 +20,7 @@ struct context {
     struct progress progress;
     enum isa isa; int ref_only;
     enum dtype precision;                     /* --precision, fp32 unless said */
-    int int8;                                 /* --precision int8: float32 but for the products */
+    int int8;                                 /* --precision int8: 8-bit products, among bfloat16 or float32 */
     uint64_t seed; int has_seed;
     const char **sets; size_t set_count;      /* --set, in order */
     const volatile sig_atomic_t *stop;        /* the signal that asked to stop, else 0 */

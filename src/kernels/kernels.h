@@ -294,11 +294,13 @@ enum isa cpu_best_isa_of(const struct core *core);
 /* The table. Never NULL for an isa that cpu_can run; ISA_BF16 and ISA_AMX have tables of their own for DTYPE_BF16 alone, else AVX-512's; ref_only gives ISA_BASE tables whose conv list is `ref` alone. */
 const struct kernels *kernels_get(enum isa isa, int ref_only, enum dtype dtype);
 
-/* Ways with numbers of 8 or 16 bits inside (elems and reals are float), best first, NULL at the end: they only infer, and need conv_call's x_low and x_high.
- * None may support a layer. */
-const struct conv_kernel *const *kernels_int8(enum isa isa, int ref_only);
-/* Recurrent cells of 8-bit products, float32 else, whose states and inputs are quantized sample by sample; NULL where floats are as fast: without VNNI. */
-const struct cell_kernels *kernels_int8_cells(enum isa isa, int ref_only);
+/* --precision int8: the elements that lie between its layers, bfloat16 where the processor multiplies pairs of them, else float. */
+enum dtype kernels_int8_dtype(enum isa isa, int ref_only);
+/* Ways with numbers of 8 or 16 bits inside, among elements of that type or float, best first, NULL at the end: they only infer, and need conv_call's x_low
+ * and x_high. None may support a layer. */
+const struct conv_kernel *const *kernels_int8(enum isa isa, int ref_only, enum dtype dtype);
+/* Recurrent cells of 8-bit products, whose states and inputs, reals, are quantized sample by sample; NULL where floats are as fast: without VNNI. */
+const struct cell_kernels *kernels_int8_cells(enum isa isa, int ref_only, enum dtype dtype);
 
 /* blas.c: the only file that knows OpenBLAS. It is loaded on first use, told the core type, and only ever runs one thread a call.
  * blas_load returns 0, or -1 with a sentence where no OpenBLAS can be loaded. blas_sgemm computes a piece in the calling thread. */

@@ -184,14 +184,15 @@ static int packing_pays(const struct op *op, const struct target *target) {
 
 static void plan(struct op *op, const struct target *target) {
     int in_lanes = op->in[0]->layout == LAYOUT_LANES;   /* to turn them for 8-bit products would take more time than those save */
-    const struct conv_kernel *int8 = in_lanes ? NULL : convolution_choose_int8(op, target);
-    if (int8) {
-        plan_as_map(op, target, int8);
-        return;
+    enum layout layout = in_lanes ? LAYOUT_LANES : LAYOUT_NHWC;
+    const struct conv_kernel *kernel = convolution_choose_int8(op, target, layout);
+    if (kernel == NULL && in_lanes) {
+        kernel = convolution_choose(op, target, LAYOUT_LANES);
     }
-    const struct conv_kernel *lanes = in_lanes ? convolution_choose(op, target, LAYOUT_LANES) : NULL;
-    if (lanes) {
-        convolution_plan(op, target, lanes);
+    if (kernel && in_lanes) {
+        convolution_plan(op, target, kernel);
+    } else if (kernel) {
+        plan_as_map(op, target, kernel);
     } else if (target->kernels->bf16_products && packing_pays(op, target)) {
         plan_as_map(op, target, convolution_choose(op, target, LAYOUT_NHWC));
     } else {

@@ -16,11 +16,15 @@ static int wants_exact(const struct op *op) {
     return op->node->ops == &layer_convolutional && config_bool(op->node->section, "whitening");
 }
 
+static int in_layout(const struct conv_kernel *kernel, enum layout layout) {
+    return layout == LAYOUT_COUNT || kernel->layout == layout;
+}
+
 const struct conv_kernel *convolution_choose(const struct op *op, const struct target *target, enum layout layout) {
     int exact = target->kernels->dtype == DTYPE_BF16 && wants_exact(op);
     for (const struct conv_kernel *const *k = target->kernels->conv; *k; k++) {
         int is_last = k[1] == NULL;      /* ref, which takes everything */
-        if ((layout == LAYOUT_COUNT || (*k)->layout == layout) && (!exact || (*k)->reads_exact || is_last) &&
+        if (in_layout(*k, layout) && (!exact || (*k)->reads_exact || is_last) &&
             (*k)->supports(op->node->own, samples(op, target), target->training)) {
             return *k;
         }
@@ -28,10 +32,10 @@ const struct conv_kernel *convolution_choose(const struct op *op, const struct t
     return NULL;
 }
 
-const struct conv_kernel *convolution_choose_int8(const struct op *op, const struct target *target) {
-    const struct span *span = target->spans ? &target->spans[op->node->index] : NULL;
+const struct conv_kernel *convolution_choose_int8(const struct op *op, const struct target *target, enum layout layout) {
+    const struct span *span = target->spans && !wants_exact(op) ? &target->spans[op->node->index] : NULL;
     for (const struct conv_kernel *const *k = target->int8; span && span->low < span->high && *k; k++) {
-        if ((*k)->supports(op->node->own, samples(op, target), target->training)) {
+        if (in_layout(*k, layout) && (*k)->supports(op->node->own, samples(op, target), target->training)) {
             return *k;
         }
     }

@@ -8,8 +8,8 @@
 /* The first kernel of the target that supports the op's convolution, in `layout` (LAYOUT_COUNT: any); NULL where none
  * does. */
 const struct conv_kernel *convolution_choose(const struct op *op, const struct target *target, enum layout layout);
-/* Of the 8-bit kernels, for a plan that was calibrated; NULL: none is worth it, or the span of the input isn't known. */
-const struct conv_kernel *convolution_choose_int8(const struct op *op, const struct target *target);
+/* The same of the 8-bit kernels, for a plan that was calibrated; NULL: none is worth it, or the span of the input isn't known. */
+const struct conv_kernel *convolution_choose_int8(const struct op *op, const struct target *target, enum layout layout);
 /* The rest is for layer_ops. An op with own memory has the weights that it is to use there, in place of its slot's. */
 void convolution_plan(struct op *op, const struct target *target, const struct conv_kernel *kernel);
 void convolution_pack(const struct op *op, const struct exec *exec);

@@ -143,7 +143,7 @@ static int shape(struct node *node, struct err *err) {
 /* ---- flip_kernel=1: own memory holds the turned weights and, in training, their gradient ---- */
 
 static void plan(struct op *op, const struct target *target) {
-    const struct conv_kernel *int8 = convolution_choose_int8(op, target);
+    const struct conv_kernel *int8 = convolution_choose_int8(op, target, LAYOUT_COUNT);
     convolution_plan(op, target, int8 ? int8 : convolution_choose(op, target, LAYOUT_COUNT));
     if (config_bool(op->node->section, "flip_kernel")) {
         op->own_bytes = layer_reals(target->kernels, (target->training ? 2 : 1) * op->node->slots[0].count);

@@ -74,6 +74,13 @@ top1() { dlcli test "$(wide)" --json "$@" | jq .top1; }
     [ "$(DLCLI_ISA=avx2 way --batch 3)" != winograd16 ]
 }
 
+@test "with VNNI thin layers have 8-bit products in lanes, where the batch fills them" {
+    grep -q avx512_vnni /proc/cpuinfo || skip "this processor has no VNNI"
+    ways() { dlcli bench "$ROOT/cfg/lenet.cfg" --infer --repeat 1 --precision int8 --json "$@" | jq -c '[.layers[] | select(.name | test("^(conv|fc)")) | .implementation]'; }
+    [ "$(ways --batch 16)" = '["lanes8","lanes8","lanes8","lanes8","lanes8"]' ]
+    [ "$(ways --batch 15)" = '["int8","int8","int8","int8","int8"]' ]
+}
+
 @test "the same bits for 1, 2 and 7 threads" {
     for threads in 1 2 7; do
         dlcli predict "$PICTURES"/*.png -m "$(wide)" --precision int8 --threads $threads --output "$threads.npy" >"$threads"

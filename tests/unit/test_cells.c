@@ -4,7 +4,7 @@
 #include "kernels_fixture.h"
 
 extern const struct cell_kernels cell_kernels_emulated_f32, cell_kernels_emulated_bf16, cell_kernels_emulatedrounded_bf16, cell_kernels_trappedrounded_bf16,
-    cell_kernels_emulatedquantized_f32;
+    cell_kernels_emulatedquantized_f32, cell_kernels_emulatedquantized_bf16;
 
 struct shape_case {
     size_t batch, hidden, steps, inputs;
@@ -254,7 +254,8 @@ static void check_int8_sums(struct bench *b) {
     struct cell_weights w = {.kind = CELL_RELU, .input = CELL_INPUT_X, .hidden = HIDDEN, .inputs = INPUTS};
     struct problem p = {.count = 0};
     float *x = array(&p, b->k, 0, BATCH * INPUTS, 3, 31), *ih = array(&p, b->k, 0, HIDDEN * INPUTS, 0.1, 32), *h = array(&p, b->k, 0, 2 * BATCH * HIDDEN, 0, 33);
-    float *bias = array(&p, b->k, 0, HIDDEN, 1, 34), *none = array(&p, b->k, 0, HIDDEN, 0, 35), *out = array(&p, b->k, 0, BATCH * HIDDEN, 0, 36);
+    float *bias = array(&p, b->k, 0, HIDDEN, 1, 34), *none = array(&p, b->k, 0, HIDDEN, 0, 35);
+    void *out = array(&p, b->k, 1, BATCH * HIDDEN, 0, 36);
     double row[INPUTS], unit[INPUTS];
     memset(x + INPUTS, 0, INPUTS * sizeof *x);
     w.ih = ih, w.hh = array(&p, b->k, 0, HIDDEN * HIDDEN, 1, 37);
@@ -268,9 +269,10 @@ static void check_int8_sums(struct bench *b) {
         for (size_t k = 0; k < INPUTS; k++) {
             sum += row[k] * unit[k];
         }
-        assert_float_equal(out[i], fmax(0, sum * scale + (double)bias[i % HIDDEN]), 6e-3);
+        double want = fmax(0, sum * scale + (double)bias[i % HIDDEN]);
+        assert_float_equal(elem_get(b->k, out, i), want, 6e-3 + (b->k->dtype == DTYPE_BF16 ? want / 256 : 0));
     }
-    bench_seen(b, out, BATCH * HIDDEN * sizeof *out);
+    bench_seen(b, out, BATCH * HIDDEN * dtype_size(b->k->dtype));
     problem_free(&p);
 }
 
@@ -279,13 +281,17 @@ static void int8(void **state) {
     if (!cpu_can(ISA_AVX2)) {
         skip();
     }
-    const struct kernels emulated = {.isa = "vnni in C", .dtype = DTYPE_F32, .cells = &cell_kernels_emulatedquantized_f32};
-    const struct kernels real = {.isa = "vnni", .dtype = DTYPE_F32, .cells = kernels_int8_cells(ISA_AVX512, 0)};
-    bench_table(&emulated, check_int8);
-    bench_table(&emulated, check_int8_sums);
-    if (cpu_can(ISA_AVX512) && real.cells != NULL) {
-        bench_table(&real, check_int8);
-        bench_table(&real, check_int8_sums);
+    const struct kernels tables[] = {
+        {.isa = "vnni in C", .dtype = DTYPE_F32, .cells = &cell_kernels_emulatedquantized_f32},
+        {.isa = "vnni in C", .dtype = DTYPE_BF16, .cells = &cell_kernels_emulatedquantized_bf16},
+        {.isa = "vnni", .dtype = DTYPE_F32, .cells = kernels_int8_cells(ISA_AVX512, 0, DTYPE_F32)},
+        {.isa = "vnni", .dtype = DTYPE_BF16, .cells = kernels_int8_cells(ISA_BF16, 0, DTYPE_BF16)},
+    };
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+        if (tables[i].cells != NULL) {
+            bench_table(&tables[i], check_int8);
+            bench_table(&tables[i], check_int8_sums);
+        }
     }
 }
 

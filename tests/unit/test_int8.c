@@ -1,5 +1,5 @@
-/* Convolutions of 8-bit numbers against the same sums in whole numbers, written down here, over a grid of shapes; VNNI's instruction in C ("emulated": see the
- * Makefile) and AMX's trapped where the processor has none; the same bits from any team. */
+/* Convolutions of 8-bit numbers against the same sums in whole numbers, written down here, over a grid of shapes, of floats and of bfloat16, channels last and in
+ * lanes; VNNI's instruction in C ("emulated": see the Makefile) and AMX's trapped where the processor has none; the same bits from any team. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,23 +18,30 @@
 extern const struct conv_kernel conv_int8_base_f32;
 #if defined(__x86_64__)
 extern const struct conv_kernel conv_int8_avx2_f32, conv_int8_avx512_f32, conv_int8_vnni_f32, conv_int8_emulated_f32, conv_int8_emulatedvnni_f32,
-    conv_int8_int8amx_f32, conv_int8_trappedint8_f32;
+    conv_int8_int8amx_f32, conv_int8_trappedint8_f32, conv_int8_vnni_bf16, conv_int8_emulatedvnni_bf16, conv_int8_int8amx_bf16, conv_int8_trappedint8_bf16,
+    conv_int8_lanes_vnni_f32, conv_int8_lanes_emulatedvnni_f32, conv_int8_lanes_vnni_bf16, conv_int8_lanes_emulatedvnni_bf16;
 #endif
 
-struct way { const char *name; const struct conv_kernel *kernel; int can; };
-enum { MOST_WAYS = 9 };
+/* Of values that are bfloat16, or float; some channels last, some in lanes. */
+struct way { const char *name; const struct conv_kernel *kernel; int can, is_bf16; };
+enum { MOST_WAYS = 20, LANES = 16, GUARD = 64 };
 
 static int ways_list(struct way *ways) {
     int n = 0;
-    ways[n++] = (struct way){"base", &conv_int8_base_f32, 1};
+    ways[n++] = (struct way){"base", &conv_int8_base_f32, 1, 0};
 #if defined(__x86_64__)
-    ways[n++] = (struct way){"avx2", &conv_int8_avx2_f32, cpu_can(ISA_AVX2)};
-    ways[n++] = (struct way){"avx512", &conv_int8_avx512_f32, cpu_can(ISA_AVX512)};
-    ways[n++] = (struct way){"vnni", &conv_int8_vnni_f32, cpu_has_vnni()};
-    ways[n++] = (struct way){"emulated avx512", &conv_int8_emulated_f32, cpu_can(ISA_AVX2)};
-    ways[n++] = (struct way){"emulated vnni", &conv_int8_emulatedvnni_f32, cpu_can(ISA_AVX2)};
-    ways[n++] = (struct way){"amx", &conv_int8_int8amx_f32, cpu_has_int8_tiles()};
-    ways[n++] = (struct way){"amx beside avx2", &conv_int8_trappedint8_f32, cpu_can(ISA_AVX2)};
+    int avx2 = cpu_can(ISA_AVX2), vnni = cpu_has_vnni(), bf16 = cpu_can(ISA_BF16), tiles = cpu_has_int8_tiles();
+    const struct way others[] = {
+        {"avx2", &conv_int8_avx2_f32, avx2, 0}, {"avx512", &conv_int8_avx512_f32, cpu_can(ISA_AVX512), 0}, {"vnni", &conv_int8_vnni_f32, vnni, 0},
+        {"emulated avx512", &conv_int8_emulated_f32, avx2, 0}, {"emulated vnni", &conv_int8_emulatedvnni_f32, avx2, 0},
+        {"amx", &conv_int8_int8amx_f32, tiles, 0}, {"amx beside avx2", &conv_int8_trappedint8_f32, avx2, 0},
+        {"vnni, bf16", &conv_int8_vnni_bf16, bf16, 1}, {"emulated vnni, bf16", &conv_int8_emulatedvnni_bf16, avx2, 1},
+        {"amx, bf16", &conv_int8_int8amx_bf16, tiles, 1}, {"amx beside avx2, bf16", &conv_int8_trappedint8_bf16, avx2, 1},
+        {"vnni, lanes", &conv_int8_lanes_vnni_f32, vnni, 0}, {"emulated vnni, lanes", &conv_int8_lanes_emulatedvnni_f32, avx2, 0},
+        {"vnni, lanes, bf16", &conv_int8_lanes_vnni_bf16, bf16, 1}, {"emulated vnni, lanes, bf16", &conv_int8_lanes_emulatedvnni_bf16, avx2, 1},
+    };
+    memcpy(ways + n, others, sizeof others);
+    n += (int)(sizeof others / sizeof *others);
     trap_install();
 #endif
     return n;
@@ -56,6 +63,10 @@ static const struct shape shapes[] = {
     {"connected, one sample, long", 1, 0, 1, ACT_LINEAR, 1, 0, {3000, 1, 1, 100, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1, 1}},
     {"padding larger than the kernel", 2, -1, 1, ACT_LINEAR, 0, 0, {8, 4, 4, 16, 8, 8, 3, 3, 1, 1, 3, 3, 1, 1, 1}},
     {"many channels, small maps", 5, 0, 1, ACT_RELU, 1, 1, {260, 3, 3, 130, 3, 3, 3, 3, 1, 1, 1, 1, 1, 1, 1}},
+    {"thin, 7x7, stride 2", 2, -1, 1, ACT_RELU, 1, 1, {3, 30, 26, 40, 15, 13, 7, 7, 2, 2, 3, 3, 1, 1, 1}},
+    {"thin, blocks of samples", 40, -1, 1, ACT_RELU, 1, 0, {3, 20, 18, 6, 16, 14, 5, 5, 1, 1, 0, 0, 1, 1, 1}},
+    {"thin, blocks that are not full", 19, 0, 1, ACT_GELU, 0, 1, {6, 9, 8, 17, 9, 8, 5, 3, 1, 1, 2, 1, 1, 1, 1}},
+    {"thin, all of a map to one place", 100, 0, 1, ACT_RELU, 1, 0, {16, 5, 5, 120, 1, 1, 5, 5, 1, 1, 0, 0, 1, 1, 1}},
     {"rows in several pieces", 1, -1, 1, ACT_RELU, 1, 0, {64, 40, 40, 16, 40, 40, 3, 3, 1, 1, 1, 1, 1, 1, 1}},
 };
 
@@ -66,7 +77,20 @@ static float next(uint64_t *state) {
 
 struct known { const struct shape *s; size_t xs, ys, ws; float *x, *w, *bias, *scale; double *y; };
 
-/* x in NHWC; some beyond the span, which are cut off, and some below 0 where it has none. */
+static uint16_t upper_half(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return (uint16_t)(bits >> 16);
+}
+
+static float of_upper_half(uint16_t half) {
+    uint32_t bits = (uint32_t)half << 16;
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+/* x in NHWC, numbers that bfloat16 has; some beyond the span, which are cut off, and some below 0 where it has none. */
 static struct known known_make(const struct shape *s) {
     const struct conv *c = &s->conv;
     struct known k = {.s = s, .xs = (size_t)s->batch * (size_t)(c->c * c->h * c->w), .ys = (size_t)s->batch * (size_t)(c->k * c->oh * c->ow),
@@ -74,7 +98,7 @@ static struct known known_make(const struct shape *s) {
     uint64_t state = 7;
     k.x = mem_need(k.xs, sizeof *k.x), k.w = mem_need(k.ws, sizeof *k.w), k.y = mem_need(k.ys, sizeof *k.y);
     k.bias = mem_need((size_t)c->k, sizeof *k.bias), k.scale = mem_need((size_t)c->k, sizeof *k.scale);
-    for (size_t i = 0; i < k.xs; i++) k.x[i] = 1.1f * next(&state);
+    for (size_t i = 0; i < k.xs; i++) k.x[i] = of_upper_half(upper_half(1.1f * next(&state)));
     for (size_t i = 0; i < k.ws; i++) k.w[i] = next(&state);
     for (int i = 0; i < c->k; i++) k.bias[i] = next(&state), k.scale[i] = 2 + next(&state);
     return k;
@@ -128,31 +152,83 @@ static void known_fill(struct known *k) {
     }
 }
 
+/* ---- values as a way wants them ---- */
+
+struct map { int c, h, w; };
+
+static size_t stored(const struct way *way, const struct map *m, int batch) {
+    int samples = way->kernel->layout == LAYOUT_LANES ? (batch + LANES - 1) / LANES * LANES : batch;
+    return (size_t)(samples * m->c * m->h * m->w);
+}
+
+/* Where number i of NHWC lies. */
+static size_t place(const struct way *way, const struct map *m, size_t i) {
+    size_t c = (size_t)m->c, area = (size_t)(m->h * m->w), channel = i % c, at = i / c % area, n = i / c / area;
+    return way->kernel->layout == LAYOUT_LANES ? ((n / LANES * c + channel) * area + at) * LANES + n % LANES : i;
+}
+
+static void *stored_x(const struct known *k, const struct way *way) {
+    const struct map m = {k->s->conv.c, k->s->conv.h, k->s->conv.w};
+    float *x = mem_need(stored(way, &m, k->s->batch), sizeof *x);
+    for (size_t i = 0; i < k->xs; i++) {
+        size_t to = place(way, &m, i);
+        if (way->is_bf16) {
+            ((uint16_t *)(void *)x)[to] = upper_half(k->x[i]);
+        } else {
+            x[to] = k->x[i];
+        }
+    }
+    return x;
+}
+
+/* The numbers at y, in NHWC. */
+static float *unstored_y(const struct known *k, const struct way *way, const void *y) {
+    const struct map m = {k->s->conv.k, k->s->conv.oh, k->s->conv.ow};
+    float *all = mem_need(k->ys, sizeof *all);
+    for (size_t i = 0; i < k->ys; i++) {
+        size_t from = place(way, &m, i);
+        all[i] = way->is_bf16 ? of_upper_half(((const uint16_t *)y)[from]) : ((const float *)y)[from];
+    }
+    return all;
+}
+
 /* What the kernel makes of it, with guards behind everything it writes to. */
-static float *computed(const struct known *k, const struct conv_kernel *kernel, int team) {
+static float *computed(const struct known *k, const struct way *way, int team) {
     const struct conv *c = &k->s->conv;
-    enum { GUARD = 64 };
+    const struct conv_kernel *kernel = way->kernel;
+    const struct map m = {c->k, c->oh, c->ow};
     struct err err = {0};
     struct threads *threads = threads_make(team, &err);
-    size_t packed = kernel->packed_bytes(c, 0), scratch = kernel->scratch_bytes(c, k->s->batch, 0, team);
-    char *p = mem_aligned(packed + GUARD), *s = mem_aligned(scratch + GUARD);
-    float *y = mem_aligned(k->ys * sizeof *y + GUARD);
-    memset(p + packed, 0x5a, GUARD), memset(s + scratch, 0x5a, GUARD), memset(y + k->ys, 0x5a, GUARD);
+    size_t packed = kernel->packed_bytes(c, 0), scratch = kernel->scratch_bytes(c, k->s->batch, 0, team), out = stored(way, &m, k->s->batch) * (way->is_bf16 ? 2 : 4);
+    char *p = mem_aligned(packed + GUARD), *s = mem_aligned(scratch + GUARD), *y = mem_aligned(out + GUARD);
+    void *x = stored_x(k, way);
+    memset(p + packed, 0x5a, GUARD), memset(s + scratch, 0x5a, GUARD), memset(y + out, 0x5a, GUARD);
     kernel->pack(c, k->w, k->s->scaled ? k->scale : NULL, 0, p, threads);
     struct conv_call call = {
-        .conv = c, .threads = threads, .batch = k->s->batch, .x = k->x, .weight = k->w, .packed = p, .bias = k->s->biased ? k->bias : NULL, .y = y,
+        .conv = c, .threads = threads, .batch = k->s->batch, .x = x, .weight = k->w, .packed = p, .bias = k->s->biased ? k->bias : NULL, .y = y,
         .x_low = (double)k->s->low, .x_high = (double)k->s->high, .activation = k->s->activation, .scratch = s,
     };
     kernel->forward(&call);
     for (int i = 0; i < GUARD; i++) {
         assert_int_equal(p[packed + (size_t)i], 0x5a);
         assert_int_equal(s[scratch + (size_t)i], 0x5a);
-        assert_int_equal(((char *)(y + k->ys))[i], 0x5a);
+        assert_int_equal(y[out + (size_t)i], 0x5a);
     }
-    free(p);
-    free(s);
+    float *all = unstored_y(k, way, y);
+    void *own[] = {p, s, y, x};
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) free(own[i]);
     threads_free(threads);
-    return y;
+    return all;
+}
+
+/* bfloat16 is off by half a unit of its 8 bits. */
+static void check_near(const struct known *k, const struct way *way, const float *y) {
+    double most = 0;
+    for (size_t at = 0; at < k->ys; at++) most = fmax(most, fabs(k->y[at]));
+    for (size_t at = 0; at < k->ys; at++) {
+        double error = fabs((double)y[at] - k->y[at]), may = 1e-5 * most + (way->is_bf16 ? fabs(k->y[at]) / 256 : 0);
+        if (!(error <= may)) fail_msg("%s, %s: number %zu is %g, not %g", k->s->name, way->name, at, (double)y[at], k->y[at]);
+    }
 }
 
 static void equal_whole_numbers(void **state) {
@@ -166,15 +242,8 @@ static void equal_whole_numbers(void **state) {
             if (!ways[way].can) {
                 continue;
             }
-            float *y = computed(&k, ways[way].kernel, 1);
-            double error = 0, most = 0;
-            for (size_t at = 0; at < k.ys; at++) {
-                error = fmax(error, fabs((double)y[at] - k.y[at]));
-                most = fmax(most, fabs(k.y[at]));
-            }
-            if (!(error <= 1e-5 * most)) {
-                fail_msg("%s, %s: error %g of %g", shapes[i].name, ways[way].name, error, most);
-            }
+            float *y = computed(&k, &ways[way], 1);
+            check_near(&k, &ways[way], y);
             free(y);
         }
         known_free(&k);
@@ -194,9 +263,9 @@ static void any_team(void **state) {
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         struct known k = known_make(&shapes[i]);
         for (int way = 0; way < count; way++) {
-            float *one = ways[way].can ? computed(&k, ways[way].kernel, 1) : NULL;
+            float *one = ways[way].can ? computed(&k, &ways[way], 1) : NULL;
             for (int t = 0; one != NULL && t < 2; t++) {
-                float *other = computed(&k, ways[way].kernel, teams[t]);
+                float *other = computed(&k, &ways[way], teams[t]);
                 assert_memory_equal(one, other, k.ys * sizeof *one);
                 free(other);
             }
@@ -208,9 +277,9 @@ static void any_team(void **state) {
 
 static void what_cannot_be(void **state) {
     (void)state;
-    const struct conv_kernel *const *ways = kernels_int8(ISA_BASE, 0);
+    const struct conv_kernel *const *ways = kernels_int8(ISA_BASE, 0, DTYPE_F32);
     assert_ptr_equal(ways[0], &conv_int8_base_f32);
-    assert_ptr_equal(kernels_int8(ISA_AVX2, 1)[0], &conv_int8_base_f32);
+    assert_ptr_equal(kernels_int8(ISA_AVX2, 1, DTYPE_F32)[0], &conv_int8_base_f32);
     struct conv c = {.c = 64, .h = 28, .w = 28, .k = 64, .oh = 28, .ow = 28, .size_h = 1, .size_w = 3, .pad_left = 1, .stride_h = 1, .stride_w = 1,
                      .dilation_h = 1, .dilation_w = 1, .groups = 1};
     assert_true(ways[0]->supports(&c, 8, 0));
@@ -222,9 +291,23 @@ static void what_cannot_be(void **state) {
     assert_false(ways[0]->supports(&c, 8, 0));   /* its sums could leave int32 */
 }
 
+/* Bfloat16 lies between layers where it is multiplied, and all ways and cells there are of it. */
+static void among_what(void **state) {
+    (void)state;
+    assert_int_equal(kernels_int8_dtype(ISA_BASE, 0), DTYPE_F32);
+    assert_int_equal(kernels_int8_dtype(ISA_BASE, 1), DTYPE_F32);
+#if defined(__x86_64__)
+    assert_int_equal(kernels_int8_dtype(ISA_AVX512, 0), DTYPE_F32);
+    assert_int_equal(kernels_int8_dtype(ISA_BF16, 0), DTYPE_BF16);
+    assert_int_equal(kernels_int8_dtype(ISA_AMX, 0), DTYPE_BF16);
+    assert_ptr_equal(kernels_int8(ISA_BF16, 0, DTYPE_BF16)[1], &conv_int8_lanes_vnni_bf16);
+    assert_ptr_equal(kernels_int8(ISA_BF16, 0, DTYPE_BF16)[2], &conv_int8_vnni_bf16);
+#endif
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(equal_whole_numbers), cmocka_unit_test(any_team), cmocka_unit_test(what_cannot_be),
+        cmocka_unit_test(equal_whole_numbers), cmocka_unit_test(any_team), cmocka_unit_test(what_cannot_be), cmocka_unit_test(among_what),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -127,6 +127,16 @@ static inline void vec_store(elem *p, const vec *v) {
 #endif
 }
 
+/* The same of finished sums: where there is AVX512-BF16 by its own instruction, which makes zeros of what is too small to be normal. */
+INLINE void vec_narrow(elem *p, const vec *v) {
+#if defined(ELEM_bf16) && defined(__AVX512BF16__)
+    __m256bh half = _mm512_cvtneps_pbh((__m512)*v);
+    memcpy(p, &half, sizeof half);
+#else
+    vec_store(p, v);
+#endif
+}
+
 /* LANES reals from p. */
 static inline void vec_load_reals(vec *v, const real *p) {
     *v = *(const vec_at *)(const void *)p;
@@ -205,6 +215,24 @@ static inline void vec_store_n(elem *p, const vec *v, size_t n) {
     elem some[LANES];
     vec_store(some, v);
     body_copy_n(p, some, n, sizeof *p);
+}
+
+INLINE void vec_narrow_n(elem *p, const vec *v, size_t n) {
+    if (n == LANES) {
+        vec_narrow(p, v);
+        return;
+    }
+#if defined(BODY_AVX512)
+    elem some[LANES];
+    vec_narrow(some, v);
+#if defined(ELEM_bf16)
+    _mm256_mask_storeu_epi16(p, vec_first(n), _mm256_loadu_si256((const void *)some));
+#else
+    _mm512_mask_storeu_epi32(p, vec_first(n), _mm512_loadu_si512(some));
+#endif
+#else
+    vec_store_n(p, v, n);
+#endif
 }
 
 INLINE void vec_store_reals_n(real *p, const vec *v, size_t n) {

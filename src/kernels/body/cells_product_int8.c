@@ -39,7 +39,7 @@ static real row_scale(const real *a, size_t depth) {
 
 static void quantize(const real *a, size_t depth, real scale, uint8_t *to) {
     const struct int8_quantum quantum = {scale > 0 ? 1 / scale : 0, -127, 127, MOVED};
-    int8_quantize(&quantum, a, depth, to);
+    int8_quantize_reals(&quantum, a, depth, to);
     for (size_t k = depth; k < cell_depth(depth); k++) {
         to[k] = MOVED;                  /* meets a weight of 0 */
     }

@@ -4,11 +4,12 @@
 #include "kernels/body/conv_int8.h"
 #include "kernels/body/functions.h"
 
-#if defined(ELEM_f32)
+#if defined(INT8_CONVOLUTIONS)
 
-enum { PIECE_BYTES = 128 << 10, PIECE_PIXELS = 8 * INT8_R, WORTH_PIECES = 8, PART_PRODUCTS = 256, BLOCK_WORDS = 256 };
+enum { PIECE_BYTES = 128 << 10, PIECE_PIXELS = 8 * INT8_R, WORTH_PIECES = 8, PART_PRODUCTS = 256, ROWS_PIXELS = 192, BLOCK_WORDS = 256 };
 
-/* Geometry of a call that doesn't depend on its data. rows: output rows a piece; samples: of a piece (more than one only with all rows). */
+/* Geometry of a call that doesn't depend on its data. rows: output rows a piece; samples: of a piece (more than one only with all rows). There are pieces enough
+ * for a team, but of ROWS_PIXELS at least where they are rows, as their neighbours quantize some of the same, and of PIECE_PIXELS where they are samples. */
 struct walk {
     const struct conv *c;
     int words;                                   /* of a pixel */
@@ -17,21 +18,18 @@ struct walk {
     int vectors, panels;
 };
 
-static int in_rows_of(const struct conv *c, int rows) {
-    return (rows - 1) * c->stride_h + (c->size_h - 1) * c->dilation_h + 1;
-}
-
 static struct walk walk_make(const struct conv *c, int batch) {
     struct walk w = {.c = c, .words = conv_parts(c->c, INT8_GROUP), .samples = 1};
     w.width = (c->ow - 1) * c->stride_w + (c->size_w - 1) * c->dilation_w + 1;
-    int row_bytes = w.width * w.words * 4, most = conv_most(PIECE_BYTES / row_bytes, in_rows_of(c, 1));
-    w.rows = conv_least(c->oh, conv_most(1, (most - in_rows_of(c, 1)) / c->stride_h + 1));
+    int row_bytes = w.width * w.words * 4, most = conv_most(PIECE_BYTES / row_bytes, int8_rows(c, 1));
+    int parts = conv_most(1, conv_least(conv_parts(WORTH_PIECES, batch), c->oh * c->ow / ROWS_PIXELS));
+    w.rows = conv_least(conv_parts(c->oh, parts), conv_most(1, (most - int8_rows(c, 1)) / c->stride_h + 1));
     w.rows = conv_parts(c->oh, conv_parts(c->oh, w.rows));
     w.row_parts = conv_parts(c->oh, w.rows);
-    w.in_rows = in_rows_of(c, w.rows);
+    w.in_rows = int8_rows(c, w.rows);
     if (w.row_parts == 1) {
         int by_bytes = PIECE_BYTES / (row_bytes * w.in_rows), by_pixels = conv_parts(PIECE_PIXELS, c->oh * c->ow);
-        w.samples = conv_least(batch, conv_most(by_bytes, by_pixels));
+        w.samples = conv_least(batch, conv_most(conv_least(by_bytes, conv_parts(batch, WORTH_PIECES)), by_pixels));
     }
     w.sample_parts = conv_parts(batch, w.samples);
     w.taps = c->dilation_w == 1 ? c->size_w : 1;
@@ -84,12 +82,7 @@ static void pack_filter(const struct pack *p, int k) {
     int32_t sum = 0;
     for (int t = 0; t < taps; t++) {
         for (int word = 0; word < w->words; word++) {
-            int8_weight some[INT8_GROUP] = {0};
-            for (int i = 0; i < INT8_GROUP && word * INT8_GROUP + i < c->c; i++) {
-                some[i] = (int8_weight)lrintf(weight[(ptrdiff_t)(word * INT8_GROUP + i) * taps + t] / unit);
-                sum += some[i];
-            }
-            memcpy(to + ((ptrdiff_t)(t / w->taps) * w->length + t % w->taps * w->words + word) * width, some, 4);
+            sum += int8_word(c, weight, unit, word, t, to + ((ptrdiff_t)(t / w->taps) * w->length + t % w->taps * w->words + word) * width);
         }
     }
     p->to.scales[k] = unit * (p->scale != NULL ? p->scale[k] : 1);
@@ -112,48 +105,43 @@ static void pack(const struct conv *c, const void *weight, const void *scale, in
 
 /* ---- quantization ---- */
 
-/* unit: what a whole number stands for. */
-struct quantum { struct int8_quantum to; float unit; };
-
-static struct quantum quantum_of(const struct conv_call *call) {
-    float low = (float)call->x_low, high = (float)call->x_high, most = fmaxf(-low, high);
-    float top = low < 0 ? 127 : 255, unit = most > 0 ? most / top : 1;
-    return (struct quantum){{1 / unit, low < 0 ? -127 : 0, top, low < 0 && INT8_GROUP == 4 ? 128 : 0}, unit};
-}
-
-static void fill(const struct int8_quantum *q, int8_input *to, size_t n) {
-    for (size_t i = 0; i < n; i++) {
-        to[i] = (int8_input)q->zero;
+/* `count` pixels, in words of their own. What fills up a pixel's last word is another's, and meets weights of 0. */
+static void quantize_pixels(const struct walk *w, const struct int8_quantum *q, const elem *x, int count, int8_input *row, int8_input *to) {
+    const int channels = w->c->c, words = w->words;
+    if (words * INT8_GROUP == channels) {
+        int8_quantize(q, x, (size_t)count * (size_t)channels, to);
+        return;
     }
-}
-
-/* One row of `width` pixels from pixel `from` (negative: padding) of the map's row x; x NULL: all padding. */
-static void quantize_row(const struct walk *w, const struct int8_quantum *q, const float *x, int from, int8_input *to) {
-    const struct conv *c = w->c;
-    size_t pixel = (size_t)w->words * INT8_GROUP, channels = (size_t)c->c;
-    int begin = conv_least(w->width, conv_most(0, -from)), end = x == NULL ? begin : conv_most(begin, conv_least(w->width, c->w - from));
-    fill(q, to, (size_t)begin * pixel);
-    if (pixel == channels && end > begin) {
-        int8_quantize(q, x + (ptrdiff_t)(from + begin) * c->c, (size_t)(end - begin) * channels, to + (size_t)begin * pixel);
-    } else {
-        for (int i = begin; i < end; i++) {
-            int8_quantize(q, x + (ptrdiff_t)(from + i) * c->c, channels, to + (size_t)i * pixel);
-            fill(q, to + (size_t)i * pixel + channels, pixel - channels);
+    int8_quantize(q, x, (size_t)count * (size_t)channels, row);
+    int8_fill(q, row + (ptrdiff_t)count * channels, INT8_GROUP);
+    for (int i = 0; i < count; i++, row += channels) {
+        for (int word = 0; word < words; word++, to += INT8_GROUP) {
+            memcpy(to, row + word * INT8_GROUP, INT8_GROUP * sizeof *to);
         }
     }
-    fill(q, to + (size_t)end * pixel, (size_t)(w->width - end) * pixel);
+}
+
+/* One row of `width` pixels from the map's row x, whose first is behind the padding; x NULL: all padding. row: room for a row. */
+static void quantize_row(const struct walk *w, const struct int8_quantum *q, const elem *x, int8_input *row, int8_input *to) {
+    const struct conv *c = w->c;
+    size_t pixel = (size_t)w->words * INT8_GROUP;
+    int begin = conv_least(w->width, c->pad_left), end = x == NULL ? begin : conv_most(begin, conv_least(w->width, c->w + c->pad_left));
+    int8_fill(q, to, (size_t)begin * pixel);
+    quantize_pixels(w, q, x, end - begin, row, to + (size_t)begin * pixel);
+    int8_fill(q, to + (size_t)end * pixel, (size_t)(w->width - end) * pixel);
 }
 
 /* ---- a piece ---- */
 
 /* What a thread's scratch is cut into. */
-enum { PART_X, PART_PIXELS, PART_RUNS, PART_SUMS, SCRATCH_PARTS };
-struct pass { struct walk walk; const struct conv_call *call; struct quantum quantum; struct packed packed; size_t each, sizes[SCRATCH_PARTS]; };
-struct piece { const struct pass *pass; int sample, samples, row, rows, pixel_count; int32_t *x, *pixels, *runs, *sums; };
+enum { PART_X, PART_ROW, PART_PIXELS, PART_RUNS, PART_SUMS, SCRATCH_PARTS };
+struct pass { struct walk walk; const struct conv_call *call; struct int8_span quantum; struct packed packed; size_t each, sizes[SCRATCH_PARTS]; };
+struct piece { const struct pass *pass; int sample, samples, row, rows, pixel_count; int32_t *x, *pixels, *runs, *sums; int8_input *row_room; };
 
 static size_t scratch_sizes(const struct walk *w, size_t sizes[SCRATCH_PARTS]) {
     size_t pixels = (size_t)w->samples * (size_t)w->rows * (size_t)w->c->ow;
     sizes[PART_X] = ((size_t)w->samples * (size_t)w->in_rows * (size_t)w->width * (size_t)w->words + INT8_UNIT - 1) * 4;
+    sizes[PART_ROW] = ((size_t)w->c->w * (size_t)w->c->c + INT8_GROUP) * sizeof(int8_input);
     sizes[PART_PIXELS] = pixels * 4;
     sizes[PART_RUNS] = (size_t)w->run_count * 4;
     sizes[PART_SUMS] = pixels * INT8_N * LANES * 4;
@@ -163,19 +151,19 @@ static size_t scratch_sizes(const struct walk *w, size_t sizes[SCRATCH_PARTS]) {
 static void scratch_take(struct piece *p, const size_t sizes[SCRATCH_PARTS], char *scratch) {
     void *parts[SCRATCH_PARTS];
     conv_arrays(scratch, sizes, SCRATCH_PARTS, parts);
-    p->x = parts[PART_X], p->pixels = parts[PART_PIXELS], p->runs = parts[PART_RUNS], p->sums = parts[PART_SUMS];
+    p->x = parts[PART_X], p->row_room = parts[PART_ROW], p->pixels = parts[PART_PIXELS], p->runs = parts[PART_RUNS], p->sums = parts[PART_SUMS];
 }
 
 static void piece_input(const struct piece *p) {
     const struct walk *w = &p->pass->walk;
     const struct conv *c = w->c;
-    int rows = in_rows_of(c, p->rows), from = p->row * c->stride_h - c->pad_top;
+    int rows = int8_rows(c, p->rows), from = p->row * c->stride_h - c->pad_top;
     for (int s = 0; s < p->samples; s++) {
-        const float *map = (const float *)p->pass->call->x + (ptrdiff_t)(p->sample + s) * c->h * c->w * c->c;
+        const elem *map = (const elem *)p->pass->call->x + (ptrdiff_t)(p->sample + s) * c->h * c->w * c->c;
         for (int r = 0; r < rows; r++) {
             int at = from + r, inside = at >= 0 && at < c->h;
             int8_input *to = (int8_input *)(void *)(p->x + (ptrdiff_t)(s * w->in_rows + r) * w->width * w->words);
-            quantize_row(w, &p->pass->quantum.to, inside ? map + (ptrdiff_t)at * c->w * c->c : NULL, -c->pad_left, to);
+            quantize_row(w, &p->pass->quantum.to, inside ? map + (ptrdiff_t)at * c->w * c->c : NULL, p->row_room, to);
         }
     }
 }
@@ -194,27 +182,44 @@ static void piece_lists(struct piece *p) {
     }
 }
 
-/* A row of sums, by the filters from `first`, -> floats at y. */
-static void store_row(const struct pass *pass, const int32_t *sum, int first, int columns, float *y) {
+/* Sums of filters from `first` on -> their floats, with scale and bias. */
+INLINE void finish(const struct pass *pass, const int32_t *sum, int first, int n, vec *v) {
     const float *bias = pass->call->bias;
+    vec scale, add = {0};
+    vec_int s, less;
+    memcpy(&s, sum, sizeof s);
+    memcpy(&less, pass->packed.sums + first, sizeof less);
+    vec_load_reals(&scale, pass->packed.scales + first);
+    if (bias != NULL) {
+        conv_load(&add, bias + first, n);
+    }
+    *v = __builtin_convertvector(s - pass->quantum.to.zero * less, vec) * (scale * pass->quantum.unit) + add;
+}
+
+/* A row of sums, by the filters from `first`, -> y. */
+static void store_row(const struct pass *pass, const int32_t *sum, int first, int columns, elem *y) {
     enum activation activation = pass->call->activation;
     const vec_int zeros = {0}, negative = activation == ACT_RELU ? ~zeros : zeros;
+    int by_call = activation != ACT_RELU && activation != ACT_LINEAR;
+    real reals[INT8_N * LANES];
     for (int i = 0; i < columns; i += LANES) {
         int n = conv_least(LANES, columns - i);
-        vec scale, add = {0};
-        vec_int s, less;
-        memcpy(&s, sum + i, sizeof s);
-        memcpy(&less, pass->packed.sums + first + i, sizeof less);
-        vec_load_reals(&scale, pass->packed.scales + first + i);
-        if (bias != NULL) {
-            conv_load(&add, bias + first + i, n);
-        }
-        vec v = __builtin_convertvector(s - pass->quantum.to.zero * less, vec) * (scale * pass->quantum.unit) + add;
+        vec v;
+        finish(pass, sum + i, first + i, n, &v);
         v = (vec)((vec_int)v & ~((v < 0) & negative));
-        vec_store_n(y + i, &v, (size_t)n);
+        if (by_call) {
+            vec_store_reals(reals + i, &v);
+        } else {
+            vec_narrow_n(y + i, &v, (size_t)n);
+        }
     }
-    if (activation != ACT_RELU && activation != ACT_LINEAR) {
-        K(activate_reals)(activation, y, (size_t)columns);
+    if (by_call) {
+        K(activate_reals)(activation, reals, (size_t)columns);
+        for (int i = 0; i < columns; i += LANES) {
+            vec v;
+            vec_load_reals(&v, reals + i);
+            vec_narrow_n(y + i, &v, (size_t)conv_least(LANES, columns - i));
+        }
     }
 }
 
@@ -223,7 +228,7 @@ static void store(const struct piece *p, int first, int width) {
     const struct conv *c = pass->walk.c;
     int columns = conv_least(width, c->k - first), per_sample = p->rows * c->ow;
     for (int s = 0; s < p->samples; s++) {
-        float *y = (float *)pass->call->y + ((ptrdiff_t)(p->sample + s) * c->oh + p->row) * c->ow * c->k + first;
+        elem *y = (elem *)pass->call->y + ((ptrdiff_t)(p->sample + s) * c->oh + p->row) * c->ow * c->k + first;
         for (int i = 0; i < per_sample; i++) {
             store_row(pass, p->sums + (ptrdiff_t)(s * per_sample + i) * width, first, columns, y + (ptrdiff_t)i * c->k);
         }
@@ -276,7 +281,7 @@ static void piece_run(void *arg, int number, int thread) {
 }
 
 static void forward(const struct conv_call *call) {
-    struct pass pass = {.walk = walk_make(call->conv, call->batch), .call = call, .quantum = quantum_of(call)};
+    struct pass pass = {.walk = walk_make(call->conv, call->batch), .call = call, .quantum = int8_span_of(call)};
     pass.packed = packed_of(&pass.walk, call->packed);
     pass.each = scratch_sizes(&pass.walk, pass.sizes);
     threads_run(call->threads, pass.walk.sample_parts * pass.walk.row_parts * pass.walk.panel_parts, piece_run, &pass);
@@ -315,13 +320,11 @@ static int beats_winograd(const struct conv *c, int batch) {
 #endif
 }
 
-/* Sums must fit into int32, and the layer be wide enough to be worth the conversions. */
+/* The layer must be wide enough to be worth the conversions. */
 static int supports(const struct conv *c, int batch, int training) {
-    enum { LEAST_CHANNELS = 8, LEAST_FILTERS = 16, LEAST_PRODUCTS = 128, MOST_PRODUCTS = INT32_MAX / (255 * 128) };
-    double products = (double)c->c * c->size_h * c->size_w, row = (double)(c->ow - 1) * c->stride_w + c->size_w * c->dilation_w;
-    int fits = products <= MOST_PRODUCTS && conv_parts(c->c, INT8_GROUP) * row < 1e6;
-    int wide = c->c >= LEAST_CHANNELS && c->k >= LEAST_FILTERS && products >= LEAST_PRODUCTS;
-    return !training && c->groups == 1 && fits && wide && beats_winograd(c, batch) && beats_padding(c);
+    enum { FOURS = INT8_GROUP == 4, LEAST_FILTERS = FOURS ? 6 : 16, LEAST_PRODUCTS = FOURS ? 72 : 128 };
+    int wide = int8_worth(c->c) && c->k >= LEAST_FILTERS && (double)c->c * c->size_h * c->size_w >= LEAST_PRODUCTS;
+    return !training && c->groups == 1 && int8_fits(c, 1) && wide && beats_winograd(c, batch) && beats_padding(c);
 }
 
 const struct conv_kernel K(conv_int8) = {

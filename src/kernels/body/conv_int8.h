@@ -14,6 +14,56 @@
 #include "kernels/body/conv_shapes.h"
 #include "kernels/body/int8.h"
 
+/* Values are floats; beside VNNI's and AMX's products bfloat16, too. */
+#if defined(ELEM_f32) || (defined(ELEM_bf16) && (defined(ISA_vnni) || defined(ISA_amx)))
+#define INT8_CONVOLUTIONS 1
+#endif
+
+/* How what a call reads becomes whole numbers; unit: what one stands for. */
+struct int8_span { struct int8_quantum to; float unit; };
+
+static inline struct int8_span int8_span_of(const struct conv_call *call) {
+    float low = (float)call->x_low, high = (float)call->x_high, most = fmaxf(-low, high);
+    float top = low < 0 ? 127 : 255, unit = most > 0 ? most / top : 1;
+    return (struct int8_span){{1 / unit, low < 0 ? -127 : 0, top, low < 0 && INT8_GROUP == 4 ? 128 : 0}, unit};
+}
+
+/* Zeros. */
+static inline void int8_fill(const struct int8_quantum *q, int8_input *to, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        to[i] = (int8_input)q->zero;
+    }
+}
+
+/* Do so many channels save enough products to pay for the conversions? Words of four by half and more of float32's, if they are full by two thirds. */
+static inline int int8_worth(int channels) {
+    return INT8_GROUP == 4 ? 3 * channels >= 2 * conv_parts(channels, INT8_GROUP) * INT8_GROUP : channels >= 8;
+}
+
+/* Do sums fit into int32, and words of a row of x, `across` of each, into what counts them? */
+static inline int int8_fits(const struct conv *c, int across) {
+    enum { MOST_PRODUCTS = INT32_MAX / (255 * 128) };
+    double products = (double)c->c * c->size_h * c->size_w, row = (double)(c->ow - 1) * c->stride_w + c->size_w * c->dilation_w;
+    return products <= MOST_PRODUCTS && conv_parts(c->c, INT8_GROUP) * row * across < 1e6;
+}
+
+/* Word `word` of a filter's tap, whole numbers of `unit`; returns their sum. */
+static inline int32_t int8_word(const struct conv *c, const float *filter, float unit, int word, int tap, int32_t *to) {
+    int8_weight some[INT8_GROUP] = {0};
+    int32_t sum = 0;
+    for (int i = 0; i < INT8_GROUP && word * INT8_GROUP + i < c->c; i++) {
+        some[i] = (int8_weight)lrintf(filter[(ptrdiff_t)(word * INT8_GROUP + i) * c->size_h * c->size_w + tap] / unit);
+        sum += some[i];
+    }
+    memcpy(to, some, sizeof *to);
+    return sum;
+}
+
+/* Rows of x, padding among them, that `rows` rows of y read. */
+static inline int int8_rows(const struct conv *c, int rows) {
+    return (rows - 1) * c->stride_h + (c->size_h - 1) * c->dilation_h + 1;
+}
+
 /* A tile: up to INT8_R pixels by INT8_N vectors of filters. Words of a run of weights are filled up to INT8_UNIT with zeros; those of inputs are read so far. */
 #if defined(ISA_amx)
 enum { INT8_R = 32, INT8_N = 2, INT8_UNIT = 16 };

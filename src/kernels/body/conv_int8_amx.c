@@ -1,7 +1,7 @@
 /* conv_int8 by AMX: a tile's rows are 16 evenly spaced pixels, its columns 16 filters, its depth 64 bytes. */
 #include "kernels/body/conv_int8.h"
 
-#if defined(ELEM_f32) && defined(ISA_amx)
+#if defined(INT8_CONVOLUTIONS) && defined(ISA_amx)
 #define TILES_DOT _tile_dpbusd
 #include "kernels/body/tiles.h"
 

@@ -1,7 +1,7 @@
 /* conv_int8: the innermost loops, as in conv_nhwc_tile.c but of whole numbers. */
 #include "kernels/body/conv_int8.h"
 
-#if defined(ELEM_f32)
+#if defined(INT8_CONVOLUTIONS)
 
 INLINE void tile(const int R, const int N, const struct int8_tile *t) {
     vec_int sum[CONV_SUMS];

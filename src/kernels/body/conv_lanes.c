@@ -215,7 +215,7 @@ static void pass_run(struct pass *p, struct threads *threads, void *scratch) {
 static void forward(const struct conv_call *call) {
     struct pass p = pass_make(call->conv, call->batch, 0);
     p.in = call->x, p.out = call->y, p.weight = call->packed, p.bias = call->bias, p.activation = call->activation;
-    p.exact = call->exact == NULL || K(lanes_is_connected)(call->conv) ? NULL : call;
+    p.exact = call->exact == NULL || lanes_is_connected(call->conv) ? NULL : call;
     pass_run(&p, call->threads, call->scratch);
 }
 
@@ -304,21 +304,9 @@ static size_t scratch_bytes(const struct conv *c, int batch, int training, int t
     return bytes > weight ? bytes : weight;
 }
 
-/* Thin layers, where the batch fills the lanes (blocks must be full, or many): vectors are full whatever the number of
- * channels. Measured: up to WIDE channels on both sides as fast as conv_nhwc or faster; beyond, x no longer stays in the
- * first-level cache. But 3x3 kernels from THIN channels on are conv_winograd's, 1.2 to 1.8 times as fast, and with a
- * stride stand between such, where turning x and back would cost more than is gained. A connected layer (one position)
- * is asked only where its input lies in lanes already; a large one is for conv_nhwc, whose weights are read in longer
- * rows. */
 static int supports(const struct conv *c, int batch, int training) {
-    enum { THIN = 16, WIDE = 48, CONNECTED = 1 << 20, MANY = 4 };
     (void)training;
-    int filled = batch >= LANES && (batch % LANES == 0 || batch >= MANY * LANES);
-    if (K(lanes_is_connected)(c)) {
-        return filled && weights(c) <= CONNECTED;
-    }
-    int in = c->c / c->groups, out = c->k / c->groups, is_3x3 = c->size_h == 3 && c->size_w == 3;
-    return filled && in <= WIDE && out <= WIDE && (in < THIN || out < THIN || !is_3x3);
+    return lanes_fit(c, batch);
 }
 
 const struct conv_kernel K(conv_lanes) = {

@@ -79,8 +79,26 @@ void K(lanes_exact)(const struct conv_call *call, int block, int channel, ptrdif
 /* out[i] = sum of the lanes of v[i], n of them. */
 void K(lanes_reduce)(const vec *v, size_t n, real *out);
 
-/* conv_lanes_connected.c: the same for a connected layer. */
-int K(lanes_is_connected)(const struct conv *conv);
+/* Is it a connected layer: one position, and a kernel as large as the input? */
+static inline int lanes_is_connected(const struct conv *c) {
+    return c->groups == 1 && c->oh == 1 && c->ow == 1 && c->size_h == c->h && c->size_w == c->w && c->pad_top == 0 && c->pad_left == 0
+        && (c->h == 1 || c->dilation_h == 1) && (c->w == 1 || c->dilation_w == 1);
+}
+
+/* Is the layer for lanes? Thin ones are, where the batch fills them (blocks must be full, or many): vectors are full whatever the number of channels.
+ * Measured: up to WIDE channels on both sides as fast as conv_nhwc or faster; beyond, x no longer stays in the first-level cache. But 3x3 kernels from THIN
+ * channels on are conv_winograd's, 1.2 to 1.8 times as fast, and with a stride stand between such, where turning x and back would cost more than is gained.
+ * A connected layer is asked only where its input lies in lanes already; a large one is for conv_nhwc, whose weights are read in longer rows. */
+static inline int lanes_fit(const struct conv *c, int batch) {
+    enum { THIN = 16, WIDE = 48, CONNECTED = 1 << 20, MANY = 4 };
+    int filled = batch >= LANES && (batch % LANES == 0 || batch >= MANY * LANES), in = c->c / c->groups, out = c->k / c->groups;
+    if (lanes_is_connected(c)) {
+        return filled && (double)in * out * c->size_h * c->size_w <= CONNECTED;
+    }
+    return filled && in <= WIDE && out <= WIDE && (in < THIN || out < THIN || c->size_h != 3 || c->size_w != 3);
+}
+
+/* conv_lanes_connected.c: the weights' gradient of a connected layer. */
 size_t K(lanes_connected_scratch)(int threads);
 void K(lanes_connected_weight)(const struct conv_call *call);
 

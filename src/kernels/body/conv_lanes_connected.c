@@ -154,11 +154,6 @@ static void piece_run(void *arg, int piece, int thread) {
     }
 }
 
-int K(lanes_is_connected)(const struct conv *c) {
-    return c->groups == 1 && c->oh == 1 && c->ow == 1 && c->size_h == c->h && c->size_w == c->w && c->pad_top == 0 && c->pad_left == 0
-        && (c->h == 1 || c->dilation_h == 1) && (c->w == 1 || c->dilation_w == 1);
-}
-
 void K(lanes_connected_weight)(const struct conv_call *call) {
     struct connected g = connected_make(call->conv, call->batch);
     g.call = call;

@@ -2,6 +2,7 @@
  * and any map fills them. A tile of M channels x P places keeps its M * P sums in registers: M weights and P vectors are loaded for M * P
  * multiply-adds. M and P are constants in each copy, so that the compiler unrolls their loops and the arrays become registers. */
 #include "kernels/body/conv_lanes.h"
+#include "kernels/body/conv_lanes_shapes.h"
 #include "kernels/body/transpose.h"
 
 /* What the stores below leave: activations that need a call, elems that are not reals. sums: [M][P][LANES]. */
@@ -124,31 +125,22 @@ INLINE void gradient(const int M, const int N, const int slides, const struct la
 #define TILE(m, p) static void tile_##m##_##p(const struct lanes_tile *t) { tile(m, p, t); }
 #define GRADIENT(m, n) static void gradient_##m##_##n(const struct lanes_sums *s) { gradient(m, n, 0, s); }
 #define NEIGHBOURS(m, n) static void neighbours_##m##_##n(const struct lanes_sums *s) { gradient(m, n, 1, s); }
-#define UPTO_1(what, m) what(m, 1)
-#define UPTO_2(what, m) UPTO_1(what, m) what(m, 2)
-#define UPTO_3(what, m) UPTO_2(what, m) what(m, 3)
-#define UPTO_4(what, m) UPTO_3(what, m) what(m, 4)
-#define UPTO_5(what, m) UPTO_4(what, m) what(m, 5)
-#define UPTO_6(what, m) UPTO_5(what, m) what(m, 6)
-#define UPTO_7(what, m) UPTO_6(what, m) what(m, 7)
-#define UPTO_8(what, m) UPTO_7(what, m) what(m, 8)
 #define NAME_TILE(m, p) tile_##m##_##p,
 #define NAME_GRADIENT(m, n) gradient_##m##_##n,
 #define NAME_NEIGHBOURS(m, n) neighbours_##m##_##n,
 #define ROW(upto, name, m) {upto(name, m)},
 
 #if CONV_SUMS == 24
-#define ALL_TILES(one) one(UPTO_8, 1) one(UPTO_8, 2) one(UPTO_8, 3) one(UPTO_6, 4) one(UPTO_4, 5) one(UPTO_4, 6) one(UPTO_3, 7) one(UPTO_3, 8)
-#define ALL_GRADIENTS(one) one(UPTO_4, 1) one(UPTO_4, 2) one(UPTO_4, 3) one(UPTO_4, 4) one(UPTO_4, 5) one(UPTO_4, 6) one(UPTO_3, 7) one(UPTO_3, 8)
-#define ALL_NEIGHBOURS(one) one(UPTO_7, 1) one(UPTO_7, 2) one(UPTO_7, 3) one(UPTO_5, 4) one(UPTO_4, 5) one(UPTO_4, 6) one(UPTO_3, 7) one(UPTO_3, 8)
+#define ALL_GRADIENTS(one) one(LANES_UPTO_4, 1) one(LANES_UPTO_4, 2) one(LANES_UPTO_4, 3) one(LANES_UPTO_4, 4) \
+    one(LANES_UPTO_4, 5) one(LANES_UPTO_4, 6) one(LANES_UPTO_3, 7) one(LANES_UPTO_3, 8)
+#define ALL_NEIGHBOURS(one) one(LANES_UPTO_7, 1) one(LANES_UPTO_7, 2) one(LANES_UPTO_7, 3) one(LANES_UPTO_5, 4) \
+    one(LANES_UPTO_4, 5) one(LANES_UPTO_4, 6) one(LANES_UPTO_3, 7) one(LANES_UPTO_3, 8)
 #elif CONV_SUMS == 12
-#define ALL_TILES(one) one(UPTO_8, 1) one(UPTO_6, 2) one(UPTO_4, 3) one(UPTO_3, 4) one(UPTO_2, 5) one(UPTO_2, 6)
-#define ALL_GRADIENTS(one) one(UPTO_4, 1) one(UPTO_4, 2) one(UPTO_4, 3) one(UPTO_3, 4) one(UPTO_2, 5) one(UPTO_2, 6)
-#define ALL_NEIGHBOURS(one) one(UPTO_1, 1) one(UPTO_1, 2) one(UPTO_1, 3) one(UPTO_1, 4) one(UPTO_1, 5) one(UPTO_1, 6)
+#define ALL_GRADIENTS(one) one(LANES_UPTO_4, 1) one(LANES_UPTO_4, 2) one(LANES_UPTO_4, 3) one(LANES_UPTO_3, 4) one(LANES_UPTO_2, 5) one(LANES_UPTO_2, 6)
+#define ALL_NEIGHBOURS(one) one(LANES_UPTO_1, 1) one(LANES_UPTO_1, 2) one(LANES_UPTO_1, 3) one(LANES_UPTO_1, 4) one(LANES_UPTO_1, 5) one(LANES_UPTO_1, 6)
 #else
-#define ALL_TILES(one) one(UPTO_6, 1) one(UPTO_3, 2) one(UPTO_2, 3)
-#define ALL_GRADIENTS(one) one(UPTO_4, 1) one(UPTO_3, 2) one(UPTO_2, 3)
-#define ALL_NEIGHBOURS(one) one(UPTO_1, 1) one(UPTO_1, 2) one(UPTO_1, 3)
+#define ALL_GRADIENTS(one) one(LANES_UPTO_4, 1) one(LANES_UPTO_3, 2) one(LANES_UPTO_2, 3)
+#define ALL_NEIGHBOURS(one) one(LANES_UPTO_1, 1) one(LANES_UPTO_1, 2) one(LANES_UPTO_1, 3)
 #endif
 
 #define DEFINE_TILES(upto, m) upto(TILE, m)
@@ -157,10 +149,10 @@ INLINE void gradient(const int M, const int N, const int slides, const struct la
 #define LIST_TILES(upto, m) ROW(upto, NAME_TILE, m)
 #define LIST_GRADIENTS(upto, m) ROW(upto, NAME_GRADIENT, m)
 #define LIST_NEIGHBOURS(upto, m) ROW(upto, NAME_NEIGHBOURS, m)
-ALL_TILES(DEFINE_TILES)
+LANES_EACH_TILE(DEFINE_TILES)
 ALL_GRADIENTS(DEFINE_GRADIENTS)
 ALL_NEIGHBOURS(DEFINE_NEIGHBOURS)
-lanes_tile_work *const K(lanes_tiles)[LANES_M][LANES_P] = {ALL_TILES(LIST_TILES)};
+lanes_tile_work *const K(lanes_tiles)[LANES_M][LANES_P] = {LANES_EACH_TILE(LIST_TILES)};
 lanes_sums_work *const K(lanes_gradients)[LANES_M][LANES_N] = {ALL_GRADIENTS(LIST_GRADIENTS)};
 lanes_sums_work *const K(lanes_neighbours)[LANES_M][LANES_TAPS] = {ALL_NEIGHBOURS(LIST_NEIGHBOURS)};
 

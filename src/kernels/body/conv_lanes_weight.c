@@ -318,7 +318,7 @@ static void add_parts(void *job, size_t begin, size_t end) {
 }
 
 void K(lanes_backward_weight)(const struct conv_call *call) {
-    if (K(lanes_is_connected)(call->conv)) {
+    if (lanes_is_connected(call->conv)) {
         K(lanes_connected_weight)(call);
         return;
     }
@@ -332,7 +332,7 @@ void K(lanes_backward_weight)(const struct conv_call *call) {
 }
 
 size_t K(lanes_weight_scratch)(const struct conv *conv, int batch, int threads) {
-    if (K(lanes_is_connected)(conv)) {
+    if (lanes_is_connected(conv)) {
         return K(lanes_connected_scratch)(threads);
     }
     struct grad g = grad_make(conv, batch);

@@ -1,18 +1,5 @@
 /* Products of bfloat16: finished sums become outputs (bf16.h). */
 #include "kernels/body/bf16/bf16.h"
-#if defined(__AVX512BF16__)
-#include <immintrin.h>
-#endif
-
-/* To the nearest, ties to even. The processor's own makes zeros of what is too small to be normal. */
-INLINE void narrow(elem *to, const vec *v) {
-#if defined(__AVX512BF16__)
-    __m256bh half = _mm512_cvtneps_pbh((__m512)*v);
-    memcpy(to, &half, sizeof half);
-#else
-    vec_store(to, v);
-#endif
-}
 
 static void add_row(const real *sums, elem *y, int columns) {
     for (int i = 0; i < columns; i += LANES) {
@@ -21,11 +8,7 @@ static void add_row(const real *sums, elem *y, int columns) {
         vec_load_n(&old, y + i, n);
         vec_load_reals(&v, sums + i);
         v += old;
-        if (n == LANES) {
-            narrow(y + i, &v);
-        } else {
-            vec_store_n(y + i, &v, n);
-        }
+        vec_narrow_n(y + i, &v, n);
     }
 }
 
@@ -46,11 +29,7 @@ static void store_row(const struct bf16_store *s, real *sums, elem *y) {
         }
         v += bias;
         v = (vec)((vec_int)v & ~((v < 0) & negative));
-        if (n == LANES) {
-            narrow(y + i, &v);
-        } else {
-            vec_store_n(y + i, &v, (size_t)n);
-        }
+        vec_narrow_n(y + i, &v, (size_t)n);
     }
 }
 

@@ -88,10 +88,7 @@ static const struct wino_products *products_of(const struct conv *c) {
     return c->c < THIN || c->k < THIN ? &K(wino_products) : &rounded;
 }
 
-static const struct wino_numbers *numbers_of(const struct conv *c) {
-    (void)c;
-    return &OWN(wino_int16);
-}
+static const struct wino_numbers *const numbers = &OWN(wino_int16);
 
 #include "kernels/body/conv_winograd_way.h"
 
@@ -101,3 +98,5 @@ static int supports(const struct conv *c, int batch, int training) {
 }
 
 const struct conv_kernel OWN(conv_winograd) = WINO_WAY("winograd", supports);
+/* What `--precision int8` takes among bfloat16 (int16/winograd.c). */
+const struct conv_kernel OWN(conv_winograd16) = WINO_WAY("winograd16", int16_beside_int8);

@@ -14,6 +14,11 @@
 /* SUM: of a filter's whole numbers over a part, at most: MOST * SUM < 2^31. */
 enum { INT16_DEPTH = 128, INT16_MOST = 8192, INT16_SUM = 262143 };
 
+/* For inference beside products of 8 bits, four times as fast as floats'. */
+static inline int int16_beside_int8(const struct conv *c, int batch, int training) {
+    return !training && K(wino_worth)(c, batch, 48, 48, 1.9);
+}
+
 void OWN(int16_sums)(const struct wino_sums *s);
 extern const struct wino_numbers OWN(wino_int16);
 

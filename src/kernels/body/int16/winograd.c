@@ -2,10 +2,7 @@
  * those of 8 bits. Nothing needs to be calibrated for it. */
 #include "kernels/body/int16/int16.h"
 
-static const struct wino_numbers *numbers_of(const struct conv *c) {
-    (void)c;
-    return &OWN(wino_int16);
-}
+static const struct wino_numbers *const numbers = &OWN(wino_int16);
 
 static const struct wino_products *products_of(const struct conv *c) {
     (void)c;
@@ -14,9 +11,4 @@ static const struct wino_products *products_of(const struct conv *c) {
 
 #include "kernels/body/conv_winograd_way.h"
 
-/* Beside products of 8 bits, four times as fast as floats'. */
-static int supports(const struct conv *c, int batch, int training) {
-    return !training && K(wino_worth)(c, batch, 48, 48, 1.9);
-}
-
-const struct conv_kernel OWN(conv_winograd) = WINO_WAY("winograd16", supports);
+const struct conv_kernel OWN(conv_winograd16) = WINO_WAY("winograd16", int16_beside_int8);
