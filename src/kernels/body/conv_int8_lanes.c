@@ -169,7 +169,9 @@ static void piece_input(const struct piece *p) {
         int32_t *to = p->x + (((ptrdiff_t)block * w->words + word) * w->in_rows + i % rows) * w->width * LANES;
         int left = inside ? begin : w->width, right = inside ? end : w->width;
         int8_fill(q, (int8_input *)(void *)to, (size_t)left * LANES * INT8_GROUP);
-        quantize(p->pass, p->block + block, word, (ptrdiff_t)at * c->w + left - c->pad_left, right - left, to + (ptrdiff_t)left * LANES);
+        if (right > left) {
+            quantize(p->pass, p->block + block, word, (ptrdiff_t)at * c->w + left - c->pad_left, right - left, to + (ptrdiff_t)left * LANES);
+        }
         int8_fill(q, (int8_input *)(void *)(to + (ptrdiff_t)right * LANES), (size_t)(w->width - right) * LANES * INT8_GROUP);
     }
 }
