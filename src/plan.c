@@ -141,13 +141,14 @@ static int is_kept(const struct layout_work *work, const struct op *producer) {
 static int is_read(const struct plan *plan, const struct tensor *t) {
     for (int i = 0; i < plan->op_count; i++)
         for (int j = 0; j < plan->ops[i].in_count; j++)
-            if (plan->ops[i].in[j] == t && !plan->ops[i].reads_ids) return 1;
+            if (plan->ops[i].in[j] == t && !plan->ops[i].reads_ids && !plan->ops[i].reads_given) return 1;
     return t == plan->output;
 }
 
-/* One-hot vectors of which all readers take the symbols alone are not made. */
+/* One-hot vectors of which all readers take the symbols alone are not made, nor is a copy of the input where all take the floats. */
 static void skip_unread(struct layout_work *work) {
     struct plan *plan = work->plan;
+    if (!is_read(plan, plan->input) && !is_kept(work, &plan->ops[plan->op_of_node[0]])) plan->input->bytes = 0;
     for (int i = 0; i < plan->op_count; i++) {
         struct op *op = &plan->ops[i];
         if (!op->node->one_hot || is_kept(work, op) || is_read(plan, op->out)) continue;

@@ -61,6 +61,7 @@ struct op {
     enum activation is_activation;   /* this op is nothing but that activation: the op before it may take it over (ACT_LINEAR: no) */
     int is_scale;               /* in inference this op is nothing but a scale and a shift per channel: the op before it may take it over */
     const void *kernel;         /* the layer's choice, e.g. a struct conv_kernel */
+    int reads_given;            /* does not read its input, the network's, but the floats given for it (input->exact): nobody need round or turn them */
     int reads_ids;              /* does not read its input, one-hot vectors, but the symbols that they stand for (input->exact) */
     struct span span;           /* of the first input, where the kernel is one of target->int8 */
     const struct cell_kernels *cells;       /* of a recurrent layer */

@@ -24,7 +24,7 @@ static void take_input(struct plan *plan, const struct exec *exec, const float *
     struct tensor *t = plan->input;
     t->exact = input;
     if (t->external) t->data = (void *)(uintptr_t)input;
-    else exec->kernels->from_f32(exec->threads, input, t->data, tensor_elems(t, exec));
+    else if (t->bytes > 0) exec->kernels->from_f32(exec->threads, input, t->data, tensor_elems(t, exec));
 }
 
 void run_forward_watched(struct plan *plan, const struct exec *exec, const float *input, const struct run_watch *watch) {

@@ -82,7 +82,7 @@ struct conv_kernel {
     void (*forward)(const struct conv_call *call);
     void (*backward_data)(const struct conv_call *call);
     void (*backward_weight)(const struct conv_call *call);
-    int reads_exact;              /* 1: forward and backward_weight read call.exact where it is given */
+    int reads_exact;              /* 1: forward and backward_weight read call.exact where it is given; 2: forward alone, which then doesn't look at x */
 };
 
 /* ---- matrix product ---- */

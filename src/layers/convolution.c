@@ -57,7 +57,9 @@ void convolution_plan(struct op *op, const struct target *target, const struct c
     op->kernel = kernel;
     op->span = target->spans ? target->spans[op->node->index] : op->span;
     op->implementation = kernel->name;
-    op->in_layout = op->out_layout = kernel->layout;
+    op->out_layout = kernel->layout;
+    op->reads_given = kernel->reads_exact == 2 && op->node->in[0] == 0;
+    op->in_layout = op->reads_given ? LAYOUT_NCHW : kernel->layout;
     op->packed_bytes = kernel->packed_bytes(conv, target->training);
     op->takes_activation = 1;
     op->takes_scale = !target->training && op->packed_bytes > 0;
@@ -99,7 +101,7 @@ void convolution_pack(const struct op *op, const struct exec *exec) {
 }
 
 static const float *exact_of(const struct op *op) {
-    return wants_exact(op) ? op->input->exact : NULL;
+    return wants_exact(op) || op->reads_given ? op->input->exact : NULL;
 }
 
 static struct conv_call call(const struct op *op, const struct exec *exec) {

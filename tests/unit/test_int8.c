@@ -22,23 +22,24 @@ extern const struct conv_kernel conv_int8_avx2_f32, conv_int8_avx512_f32, conv_i
     conv_int8_lanes_vnni_f32, conv_int8_lanes_emulatedvnni_f32, conv_int8_lanes_vnni_bf16, conv_int8_lanes_emulatedvnni_bf16;
 #endif
 
-/* Of values that are bfloat16, or float; some channels last, some in lanes. */
-struct way { const char *name; const struct conv_kernel *kernel; int can, is_bf16; };
+/* Of values that are bfloat16, or float, or float but for x, which is given in NCHW alone; some channels last, some in lanes. */
+struct way { const char *name; const struct conv_kernel *kernel; int can; enum { FLOATS, BF16, GIVEN } values; };
 enum { MOST_WAYS = 20, LANES = 16, GUARD = 64 };
 
 static int ways_list(struct way *ways) {
     int n = 0;
-    ways[n++] = (struct way){"base", &conv_int8_base_f32, 1, 0};
+    ways[n++] = (struct way){"base", &conv_int8_base_f32, 1, FLOATS};
 #if defined(__x86_64__)
     int avx2 = cpu_can(ISA_AVX2), vnni = cpu_has_vnni(), bf16 = cpu_can(ISA_BF16), tiles = cpu_has_int8_tiles();
     const struct way others[] = {
-        {"avx2", &conv_int8_avx2_f32, avx2, 0}, {"avx512", &conv_int8_avx512_f32, cpu_can(ISA_AVX512), 0}, {"vnni", &conv_int8_vnni_f32, vnni, 0},
-        {"emulated avx512", &conv_int8_emulated_f32, avx2, 0}, {"emulated vnni", &conv_int8_emulatedvnni_f32, avx2, 0},
-        {"amx", &conv_int8_int8amx_f32, tiles, 0}, {"amx beside avx2", &conv_int8_trappedint8_f32, avx2, 0},
-        {"vnni, bf16", &conv_int8_vnni_bf16, bf16, 1}, {"emulated vnni, bf16", &conv_int8_emulatedvnni_bf16, avx2, 1},
-        {"amx, bf16", &conv_int8_int8amx_bf16, tiles, 1}, {"amx beside avx2, bf16", &conv_int8_trappedint8_bf16, avx2, 1},
-        {"vnni, lanes", &conv_int8_lanes_vnni_f32, vnni, 0}, {"emulated vnni, lanes", &conv_int8_lanes_emulatedvnni_f32, avx2, 0},
-        {"vnni, lanes, bf16", &conv_int8_lanes_vnni_bf16, bf16, 1}, {"emulated vnni, lanes, bf16", &conv_int8_lanes_emulatedvnni_bf16, avx2, 1},
+        {"avx2", &conv_int8_avx2_f32, avx2, FLOATS}, {"avx512", &conv_int8_avx512_f32, cpu_can(ISA_AVX512), FLOATS}, {"vnni", &conv_int8_vnni_f32, vnni, FLOATS},
+        {"emulated avx512", &conv_int8_emulated_f32, avx2, FLOATS}, {"emulated vnni", &conv_int8_emulatedvnni_f32, avx2, FLOATS},
+        {"amx", &conv_int8_int8amx_f32, tiles, FLOATS}, {"amx beside avx2", &conv_int8_trappedint8_f32, avx2, FLOATS},
+        {"vnni, bf16", &conv_int8_vnni_bf16, bf16, BF16}, {"emulated vnni, bf16", &conv_int8_emulatedvnni_bf16, avx2, BF16},
+        {"amx, bf16", &conv_int8_int8amx_bf16, tiles, BF16}, {"amx beside avx2, bf16", &conv_int8_trappedint8_bf16, avx2, BF16},
+        {"vnni, lanes", &conv_int8_lanes_vnni_f32, vnni, FLOATS}, {"emulated vnni, lanes", &conv_int8_lanes_emulatedvnni_f32, avx2, FLOATS},
+        {"vnni, lanes, bf16", &conv_int8_lanes_vnni_bf16, bf16, BF16}, {"emulated vnni, lanes, bf16", &conv_int8_lanes_emulatedvnni_bf16, avx2, BF16},
+        {"vnni, lanes, x given", &conv_int8_lanes_vnni_f32, vnni, GIVEN}, {"emulated vnni, lanes, x given", &conv_int8_lanes_emulatedvnni_f32, avx2, GIVEN},
     };
     memcpy(ways + n, others, sizeof others);
     n += (int)(sizeof others / sizeof *others);
@@ -169,10 +170,11 @@ static size_t place(const struct way *way, const struct map *m, size_t i) {
 
 static void *stored_x(const struct known *k, const struct way *way) {
     const struct map m = {k->s->conv.c, k->s->conv.h, k->s->conv.w};
+    size_t c = (size_t)m.c, area = (size_t)(m.h * m.w);
     float *x = mem_need(stored(way, &m, k->s->batch), sizeof *x);
     for (size_t i = 0; i < k->xs; i++) {
-        size_t to = place(way, &m, i);
-        if (way->is_bf16) {
+        size_t to = way->values == GIVEN ? (i / c / area * c + i % c) * area + i / c % area : place(way, &m, i);
+        if (way->values == BF16) {
             ((uint16_t *)(void *)x)[to] = upper_half(k->x[i]);
         } else {
             x[to] = k->x[i];
@@ -187,7 +189,7 @@ static float *unstored_y(const struct known *k, const struct way *way, const voi
     float *all = mem_need(k->ys, sizeof *all);
     for (size_t i = 0; i < k->ys; i++) {
         size_t from = place(way, &m, i);
-        all[i] = way->is_bf16 ? of_upper_half(((const uint16_t *)y)[from]) : ((const float *)y)[from];
+        all[i] = way->values == BF16 ? of_upper_half(((const uint16_t *)y)[from]) : ((const float *)y)[from];
     }
     return all;
 }
@@ -199,13 +201,14 @@ static float *computed(const struct known *k, const struct way *way, int team) {
     const struct map m = {c->k, c->oh, c->ow};
     struct err err = {0};
     struct threads *threads = threads_make(team, &err);
-    size_t packed = kernel->packed_bytes(c, 0), scratch = kernel->scratch_bytes(c, k->s->batch, 0, team), out = stored(way, &m, k->s->batch) * (way->is_bf16 ? 2 : 4);
+    size_t packed = kernel->packed_bytes(c, 0), scratch = kernel->scratch_bytes(c, k->s->batch, 0, team), out = stored(way, &m, k->s->batch) * (way->values == BF16 ? 2 : 4);
     char *p = mem_aligned(packed + GUARD), *s = mem_aligned(scratch + GUARD), *y = mem_aligned(out + GUARD);
     void *x = stored_x(k, way);
     memset(p + packed, 0x5a, GUARD), memset(s + scratch, 0x5a, GUARD), memset(y + out, 0x5a, GUARD);
     kernel->pack(c, k->w, k->s->scaled ? k->scale : NULL, 0, p, threads);
     struct conv_call call = {
-        .conv = c, .threads = threads, .batch = k->s->batch, .x = x, .weight = k->w, .packed = p, .bias = k->s->biased ? k->bias : NULL, .y = y,
+        .conv = c, .threads = threads, .batch = k->s->batch, .x = way->values == GIVEN ? NULL : x,
+        .exact = way->values == GIVEN ? x : NULL, .weight = k->w, .packed = p, .bias = k->s->biased ? k->bias : NULL, .y = y,
         .x_low = (double)k->s->low, .x_high = (double)k->s->high, .activation = k->s->activation, .scratch = s,
     };
     kernel->forward(&call);
@@ -226,7 +229,7 @@ static void check_near(const struct known *k, const struct way *way, const float
     double most = 0;
     for (size_t at = 0; at < k->ys; at++) most = fmax(most, fabs(k->y[at]));
     for (size_t at = 0; at < k->ys; at++) {
-        double error = fabs((double)y[at] - k->y[at]), may = 1e-5 * most + (way->is_bf16 ? fabs(k->y[at]) / 256 : 0);
+        double error = fabs((double)y[at] - k->y[at]), may = 1e-5 * most + (way->values == BF16 ? fabs(k->y[at]) / 256 : 0);
         if (!(error <= may)) fail_msg("%s, %s: number %zu is %g, not %g", k->s->name, way->name, at, (double)y[at], k->y[at]);
     }
 }

@@ -6,6 +6,7 @@
 #include "kernels/body/conv_int8.h"
 #include "kernels/body/conv_lanes_shapes.h"
 #include "kernels/body/functions.h"
+#include "kernels/body/transpose.h"
 
 #if defined(ISA_vnni)
 
@@ -19,10 +20,6 @@ struct walk {
     int width, rows, in_rows, blocks;            /* a piece's columns and rows of x, rows of y, blocks of samples */
     int row_parts, block_parts, tile_parts, tiles;      /* tiles: of filters */
 };
-
-static int filters_of(const struct walk *w) {
-    return conv_parts(w->c->k, w->tiles);
-}
 
 /* Rows of a piece: as many as fit, or fewer for a large team, but not so few that most of what is quantized is so again for the next. */
 static void cut_rows(struct walk *w, int blocks) {
@@ -40,7 +37,7 @@ static struct walk walk_make(const struct conv *c, int batch) {
     struct walk w = {.c = c, .words = conv_parts(c->c, INT8_GROUP), .tiles = conv_parts(c->k, LANES_M)};
     w.width = (c->ow - 1) * c->stride_w + (c->size_w - 1) * c->dilation_w + 1;
     cut_rows(&w, blocks);
-    int places = lanes_places(filters_of(&w)), at_once = w.row_parts > 1 ? 1 : conv_least(blocks, conv_parts(places, c->oh * c->ow));
+    int places = lanes_places(conv_parts(c->k, w.tiles)), at_once = w.row_parts > 1 ? 1 : conv_least(blocks, conv_parts(places, c->oh * c->ow));
     w.blocks = at_once;
     w.block_parts = conv_parts(blocks, at_once);
     int wanted = conv_parts(WANTED, w.block_parts * w.row_parts);
@@ -117,17 +114,44 @@ INLINE void quantize_some(const int channels, const struct int8_quantum *q, cons
     }
 }
 
+/* The same of the floats given (call->exact), NCHW: words of LANES columns of each sample, turned. Lanes beyond the batch are 0. */
+static void quantize_given(const struct pass *pass, int block, int word, ptrdiff_t at, int count, int32_t *to) {
+    const struct conv *c = pass->call->conv;
+    const ptrdiff_t map = (ptrdiff_t)c->h * c->w, sample = map * c->c;
+    int first = word * INT8_GROUP, channels = conv_least(INT8_GROUP, c->c - first), samples = conv_least(LANES, pass->call->batch - block * LANES);
+    const float *x = pass->call->exact + block * LANES * sample + first * map + at;
+    for (int column = 0; column < count; column += LANES) {
+        int some = conv_least(LANES, count - column);
+        vec words[LANES] = {{0}};
+        for (int lane = 0; lane < samples; lane++) {
+            vec_word all = {0};
+            for (int channel = 0; channel < channels; channel++) {
+                vec v;
+                conv_load(&v, x + lane * sample + channel * map + column, some);
+                int8_round(&pass->span.to, &v);
+                all |= ((vec_word)v & 255) << channel * 8;
+            }
+            words[lane] = (vec)all;
+        }
+        vec_transpose(words);
+        memcpy(to + (ptrdiff_t)column * LANES, words, (size_t)some * sizeof *words);
+    }
+}
+
 /* Word `word` of places of block `block`, from place `at` of its map on. */
 static void quantize(const struct pass *pass, int block, int word, ptrdiff_t at, int count, int32_t *to) {
     const struct conv *c = pass->call->conv;
     const ptrdiff_t map = (ptrdiff_t)c->h * c->w * LANES;
     int first = word * INT8_GROUP;
+    if (pass->call->exact != NULL) {
+        quantize_given(pass, block, word, at, count, to);
+        return;
+    }
     const elem *x = (const elem *)pass->call->x + ((ptrdiff_t)block * c->c + first) * map + at * LANES;
-    switch (conv_least(INT8_GROUP, c->c - first)) {
-    case 4: quantize_some(4, &pass->span.to, x, map, count, to); break;
-    case 3: quantize_some(3, &pass->span.to, x, map, count, to); break;
-    case 2: quantize_some(2, &pass->span.to, x, map, count, to); break;
-    default: quantize_some(1, &pass->span.to, x, map, count, to);
+    if (c->c - first >= INT8_GROUP) {
+        quantize_some(INT8_GROUP, &pass->span.to, x, map, count, to);
+    } else {
+        quantize_some(c->c - first, &pass->span.to, x, map, count, to);
     }
 }
 
@@ -150,12 +174,6 @@ static size_t scratch_sizes(const struct walk *w, size_t sizes[SCRATCH_PARTS]) {
     sizes[PART_OUTS] = places * sizeof(ptrdiff_t);
     sizes[PART_RUNS] = (size_t)w->words * (size_t)w->c->size_h * sizeof(int32_t);
     return conv_sizes(sizes, SCRATCH_PARTS);
-}
-
-static void scratch_take(struct piece *p, const size_t sizes[SCRATCH_PARTS], char *scratch) {
-    void *parts[SCRATCH_PARTS];
-    conv_arrays(scratch, sizes, SCRATCH_PARTS, parts);
-    p->x = parts[PART_X], p->places = parts[PART_PLACES], p->outs = parts[PART_OUTS], p->runs = parts[PART_RUNS];
 }
 
 static void piece_input(const struct piece *p) {
@@ -279,7 +297,7 @@ static tile_work *const tiles[LANES_M][LANES_P] = {LANES_EACH_TILE(LIST)};
 static void piece_tiles(const struct piece *p, int begin, int end) {
     const struct walk *w = &p->pass->walk;
     const struct conv *c = w->c;
-    int places = lanes_places(filters_of(w)), count = conv_parts(p->place_count, places);
+    int places = lanes_places(conv_parts(c->k, w->tiles)), count = conv_parts(p->place_count, places);
     ptrdiff_t each = (ptrdiff_t)w->words * c->size_h * c->size_w;
     struct tile t = {.p = p, .y = (elem *)p->pass->call->y + ((ptrdiff_t)p->block * c->k * c->oh + p->row) * c->ow * LANES};
     for (int i = 0; i < count; i++) {
@@ -297,9 +315,11 @@ static void piece_run(void *arg, int number, int thread) {
     const struct walk *w = &pass->walk;
     int part = number % w->tile_parts, rows = number / w->tile_parts % w->row_parts, blocks = number / w->tile_parts / w->row_parts;
     struct piece p = {.pass = pass, .block = blocks * w->blocks, .row = rows * w->rows};
+    void *parts[SCRATCH_PARTS];
     p.blocks = conv_least(w->blocks, conv_parts(pass->call->batch, LANES) - p.block);
     p.rows = conv_least(w->rows, w->c->oh - p.row);
-    scratch_take(&p, pass->sizes, (char *)pass->call->scratch + (size_t)thread * pass->each);
+    conv_arrays((char *)pass->call->scratch + (size_t)thread * pass->each, pass->sizes, SCRATCH_PARTS, parts);
+    p.x = parts[PART_X], p.places = parts[PART_PLACES], p.outs = parts[PART_OUTS], p.runs = parts[PART_RUNS];
     piece_input(&p);
     piece_lists(&p);
     piece_tiles(&p, conv_part(w->tiles, w->tile_parts, part), conv_part(w->tiles, w->tile_parts, part + 1));
@@ -324,6 +344,6 @@ static int supports(const struct conv *c, int batch, int training) {
 }
 
 const struct conv_kernel K(conv_int8_lanes) = {
-    "lanes8", LAYOUT_LANES, supports, packed_bytes, scratch_bytes, pack, forward, NULL, NULL, 0,
+    "lanes8", LAYOUT_LANES, supports, packed_bytes, scratch_bytes, pack, forward, NULL, NULL, 2,
 };
 #endif
