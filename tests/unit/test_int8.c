@@ -292,6 +292,14 @@ static void what_cannot_be(void **state) {
     c = (struct conv){.c = 100000, .h = 1, .w = 1, .k = 16, .oh = 1, .ow = 1, .size_h = 1, .size_w = 1, .stride_h = 1, .stride_w = 1,
                       .dilation_h = 1, .dilation_w = 1, .groups = 1};
     assert_false(ways[0]->supports(&c, 8, 0));   /* its sums could leave int32 */
+#if defined(__x86_64__)
+    c = (struct conv){.c = 3, .h = 8, .w = 8, .k = 16, .oh = 8, .ow = 8, .size_h = 5, .size_w = 5, .stride_h = 1, .stride_w = 1, .pad_top = 2, .pad_left = 2,
+                      .dilation_h = 1, .dilation_w = 1, .groups = 1};
+    assert_true(conv_int8_lanes_vnni_f32.supports(&c, 16, 0));
+    assert_false(conv_int8_lanes_vnni_f32.supports(&c, 15, 0));     /* no block is full */
+    c.pad_top = c.pad_left = 2000, c.dilation_h = c.dilation_w = 1000;
+    assert_false(conv_int8_lanes_vnni_f32.supports(&c, 16, 0));     /* all of its padding would be kept and multiplied */
+#endif
 }
 
 /* Bfloat16 lies between layers where it is multiplied, and all ways and cells there are of it. */

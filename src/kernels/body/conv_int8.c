@@ -294,22 +294,6 @@ static size_t scratch_bytes(const struct conv *c, int batch, int training, int t
     return scratch_sizes(&w, sizes) * (size_t)threads;
 }
 
-static int taps_inside(const struct axis *a) {
-    int sum = 0;
-    for (int k = 0; k < a->size; k++) {
-        struct range r = conv_range(a, k);
-        sum += conv_most(0, r.end - r.begin);
-    }
-    return sum;
-}
-
-/* Padding is multiplied here, and passed over by the ways of float32: on small maps that is most of it. */
-static int beats_padding(const struct conv *c) {
-    const double gain = INT8_UNIT > 1 ? 4 : INT8_GROUP == 4 ? 2.5 : 1.35;   /* what a product takes in float32, in products of 8 bits; or their weights, to read */
-    struct axis h = conv_axis_h(c, 0), w = conv_axis_w(c, 0);
-    return gain * taps_inside(&h) * taps_inside(&w) >= (double)c->oh * c->ow * c->size_h * c->size_w;
-}
-
 /* Products of words of two are not twice as fast as float32's, of which Winograd's way needs less than half. */
 static int beats_winograd(const struct conv *c, int batch) {
 #if defined(ISA_vnni) || defined(ISA_amx)
@@ -324,7 +308,7 @@ static int beats_winograd(const struct conv *c, int batch) {
 static int supports(const struct conv *c, int batch, int training) {
     enum { FOURS = INT8_GROUP == 4, LEAST_FILTERS = FOURS ? 6 : 16, LEAST_PRODUCTS = FOURS ? 72 : 128 };
     int wide = int8_worth(c->c) && c->k >= LEAST_FILTERS && (double)c->c * c->size_h * c->size_w >= LEAST_PRODUCTS;
-    return !training && c->groups == 1 && int8_fits(c, 1) && wide && beats_winograd(c, batch) && beats_padding(c);
+    return !training && c->groups == 1 && int8_fits(c, 1) && wide && beats_winograd(c, batch) && int8_beats_padding(c);
 }
 
 const struct conv_kernel K(conv_int8) = {

@@ -40,13 +40,6 @@ static inline int int8_worth(int channels) {
     return INT8_GROUP == 4 ? 3 * channels >= 2 * conv_parts(channels, INT8_GROUP) * INT8_GROUP : channels >= 8;
 }
 
-/* Do sums fit into int32, and words of a row of x, `across` of each, into what counts them? */
-static inline int int8_fits(const struct conv *c, int across) {
-    enum { MOST_PRODUCTS = INT32_MAX / (255 * 128) };
-    double products = (double)c->c * c->size_h * c->size_w, row = (double)(c->ow - 1) * c->stride_w + c->size_w * c->dilation_w;
-    return products <= MOST_PRODUCTS && conv_parts(c->c, INT8_GROUP) * row * across < 1e6;
-}
-
 /* Word `word` of a filter's tap, whole numbers of `unit`; returns their sum. */
 static inline int32_t int8_word(const struct conv *c, const float *filter, float unit, int word, int tap, int32_t *to) {
     int8_weight some[INT8_GROUP] = {0};
@@ -64,12 +57,36 @@ static inline int int8_rows(const struct conv *c, int rows) {
     return (rows - 1) * c->stride_h + (c->size_h - 1) * c->dilation_h + 1;
 }
 
+/* Do sums fit into int32, and the words that a row of y reads, `across` of each, into what counts them and a thread's scratch? */
+static inline int int8_fits(const struct conv *c, int across) {
+    enum { MOST_PRODUCTS = INT32_MAX / (255 * 128) };
+    double products = (double)c->c * c->size_h * c->size_w, row = (double)(c->ow - 1) * c->stride_w + c->size_w * c->dilation_w;
+    double words = conv_parts(c->c, INT8_GROUP) * row * across;
+    return products <= MOST_PRODUCTS && words < 1e6 && words * ((double)c->size_h * c->dilation_h) < 1e8;
+}
+
 /* A tile: up to INT8_R pixels by INT8_N vectors of filters. Words of a run of weights are filled up to INT8_UNIT with zeros; those of inputs are read so far. */
 #if defined(ISA_amx)
 enum { INT8_R = 32, INT8_N = 2, INT8_UNIT = 16 };
 #else
 enum { INT8_R = CONV_TILE_R, INT8_N = CONV_TILE_N, INT8_UNIT = 1 };
 #endif
+
+static inline int int8_taps_inside(const struct axis *a) {
+    int sum = 0;
+    for (int k = 0; k < a->size; k++) {
+        struct range r = conv_range(a, k);
+        sum += conv_most(0, r.end - r.begin);
+    }
+    return sum;
+}
+
+/* Padding is multiplied here, and passed over by the ways of float32: on small maps that is most of it. */
+static inline int int8_beats_padding(const struct conv *c) {
+    const double gain = INT8_UNIT > 1 ? 4 : INT8_GROUP == 4 ? 2.5 : 1.35;   /* what a product takes in float32, in products of 8 bits; or their weights, to read */
+    struct axis h = conv_axis_h(c, 0), w = conv_axis_w(c, 0);
+    return gain * int8_taps_inside(&h) * int8_taps_inside(&w) >= (double)c->oh * c->ow * c->size_h * c->size_w;
+}
 
 /* Sums of `count` pixels x `vectors` of filters over runs of `length` neighbouring words from x + pixels[r] + runs[i], and as many rows of w, [run][word]
  * [vectors * LANES]: set (first) or added to sum, [pixel][vectors * LANES]. */

@@ -157,7 +157,6 @@ static void quantize(const struct pass *pass, int block, int word, ptrdiff_t at,
 
 /* ---- a piece ---- */
 
-
 /* x: [block][word][row][column][LANES]. Of every place of y: where the first of its words lies, and where its elems do; of every word and row of taps, how
  * far that is from a place's first. */
 struct piece {
@@ -340,7 +339,7 @@ static size_t scratch_bytes(const struct conv *c, int batch, int training, int t
 }
 
 static int supports(const struct conv *c, int batch, int training) {
-    return !training && c->groups == 1 && int8_worth(c->c) && int8_fits(c, LANES) && lanes_fit(c, batch);
+    return !training && c->groups == 1 && int8_worth(c->c) && int8_fits(c, LANES) && int8_beats_padding(c) && lanes_fit(c, batch);
 }
 
 const struct conv_kernel K(conv_int8_lanes) = {
