@@ -278,6 +278,27 @@ static void any_team(void **state) {
     }
 }
 
+/* The scratch of a batch is what its smaller ones are computed in, the last of a data set. */
+static void smaller_batches(void **state) {
+    (void)state;
+    enum { MOST = 70 };
+    struct way ways[MOST_WAYS];
+    int count = ways_list(ways);
+    static const int teams[] = {1, 2, 7};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        for (int way = 0; way < count; way++) {
+            for (int t = 0; ways[way].can && t < 3; t++) {
+                size_t before = 0;
+                for (int batch = 1; batch <= MOST; batch++) {
+                    size_t bytes = ways[way].kernel->scratch_bytes(&shapes[i].conv, batch, 0, teams[t]);
+                    if (bytes < before) fail_msg("%s, %s, %d threads: %zu bytes for %d, %zu for fewer", shapes[i].name, ways[way].name, teams[t], bytes, batch, before);
+                    before = bytes;
+                }
+            }
+        }
+    }
+}
+
 static void what_cannot_be(void **state) {
     (void)state;
     const struct conv_kernel *const *ways = kernels_int8(ISA_BASE, 0, DTYPE_F32);
@@ -318,7 +339,8 @@ static void among_what(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(equal_whole_numbers), cmocka_unit_test(any_team), cmocka_unit_test(what_cannot_be), cmocka_unit_test(among_what),
+        cmocka_unit_test(equal_whole_numbers), cmocka_unit_test(any_team), cmocka_unit_test(smaller_batches), cmocka_unit_test(what_cannot_be),
+        cmocka_unit_test(among_what),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -135,7 +135,7 @@ static void quantize_row(const struct walk *w, const struct int8_quantum *q, con
 
 /* What a thread's scratch is cut into. */
 enum { PART_X, PART_ROW, PART_PIXELS, PART_RUNS, PART_SUMS, SCRATCH_PARTS };
-struct pass { struct walk walk; const struct conv_call *call; struct int8_span quantum; struct packed packed; size_t each, sizes[SCRATCH_PARTS]; };
+struct pass { struct walk walk; const struct conv_call *call; struct int8_span span; struct packed packed; size_t each, sizes[SCRATCH_PARTS]; };
 struct piece { const struct pass *pass; int sample, samples, row, rows, pixel_count; int32_t *x, *pixels, *runs, *sums; int8_input *row_room; };
 
 static size_t scratch_sizes(const struct walk *w, size_t sizes[SCRATCH_PARTS]) {
@@ -163,7 +163,7 @@ static void piece_input(const struct piece *p) {
         for (int r = 0; r < rows; r++) {
             int at = from + r, inside = at >= 0 && at < c->h;
             int8_input *to = (int8_input *)(void *)(p->x + (ptrdiff_t)(s * w->in_rows + r) * w->width * w->words);
-            quantize_row(w, &p->pass->quantum.to, inside ? map + (ptrdiff_t)at * c->w * c->c : NULL, p->row_room, to);
+            quantize_row(w, &p->pass->span.to, inside ? map + (ptrdiff_t)at * c->w * c->c : NULL, p->row_room, to);
         }
     }
 }
@@ -193,7 +193,7 @@ INLINE void finish(const struct pass *pass, const int32_t *sum, int first, int n
     if (bias != NULL) {
         conv_load(&add, bias + first, n);
     }
-    *v = __builtin_convertvector(s - pass->quantum.to.zero * less, vec) * (scale * pass->quantum.unit) + add;
+    *v = __builtin_convertvector(s - pass->span.to.zero * less, vec) * (scale * pass->span.unit) + add;
 }
 
 /* A row of sums, by the filters from `first`, -> y. */
@@ -281,7 +281,7 @@ static void piece_run(void *arg, int number, int thread) {
 }
 
 static void forward(const struct conv_call *call) {
-    struct pass pass = {.walk = walk_make(call->conv, call->batch), .call = call, .quantum = int8_span_of(call)};
+    struct pass pass = {.walk = walk_make(call->conv, call->batch), .call = call, .span = int8_span_of(call)};
     pass.packed = packed_of(&pass.walk, call->packed);
     pass.each = scratch_sizes(&pass.walk, pass.sizes);
     threads_run(call->threads, pass.walk.sample_parts * pass.walk.row_parts * pass.walk.panel_parts, piece_run, &pass);
