@@ -6,6 +6,18 @@
 #include "layers/batchnorm.h"
 #include "layers/layer.h"
 
+int convolution_groups(const struct node *node, int channels, int filters, struct err *err) {
+    int groups = (int)config_int(node->section, "groups");
+    if (channels % groups || filters % groups) {
+        return node_refuse(node, "groups", err, "want a number that divides the %d channels of the input and the %d filters evenly, got %d", channels, filters, groups);
+    }
+    return groups;
+}
+
+int convolution_has_bias(const struct section *section) {
+    return config_given(section, "bias") ? config_bool(section, "bias") : !config_bool(section, "batch_normalize");
+}
+
 static int samples(const struct op *op, const struct target *target) {
     return target->batch * op->node->out.t;
 }

@@ -1,9 +1,15 @@
 /* convolution: how an op whose node->own is a struct conv runs on one of the target's convolution kernels. Slot 0 is
- * the weight, slot 1, where there is one, the bias. Shared by convolutional.c and connected.c. */
+ * the weight, slot 1, where there is one, the bias. Shared by convolutional.c and connected.c; deconvolutional.c, whose kernels go the other way round,
+ * reads its section so too. */
 #ifndef DLCLI_CONVOLUTION_H
 #define DLCLI_CONVOLUTION_H
 
 #include "plan.h"
+
+/* Groups that divide both sides' channels, or -1 with a refusal. */
+int convolution_groups(const struct node *node, int channels, int filters, struct err *err);
+/* bias=, by default what batch_normalize= isn't. */
+int convolution_has_bias(const struct section *section);
 
 /* The first kernel of the target that supports the op's convolution, in `layout` (LAYOUT_COUNT: any); NULL where none
  * does. */

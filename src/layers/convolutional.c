@@ -51,19 +51,9 @@ static int fit(const struct node *node, struct window *window, struct err *err) 
     struct axis *h = &window->h, *w = &window->w;
     h->dilation = w->dilation = (int)config_int(s, "dilation");
     if (config_bool(s, "pad")) {
-        padding = (struct padding){PADDING_EACH, (h->dilation * (h->size - 1) + 1) / 2,
-                                   (w->dilation * (w->size - 1) + 1) / 2, "pad"};
+        padding = (struct padding){PADDING_EACH, window_half(h), window_half(w), "pad"};
     }
     return window_fit(window, node, padding, in.h, in.w, 0, err);
-}
-
-static int check_groups(const struct node *node, int c, int k, int groups, struct err *err) {
-    if (c % groups || k % groups) {
-        return node_refuse(node, "groups", err,
-                           "want a number that divides the %d channels of the input and the %d filters evenly, got %d",
-                           c, k, groups);
-    }
-    return 0;
 }
 
 enum { MOST_PATCH = 768 };   /* numbers of a patch: the eigenvectors' search takes their cube */
@@ -99,7 +89,6 @@ static int check_whitening(const struct node *node, const struct conv *conv, str
 
 static int declare(struct node *node, const struct conv *conv, struct err *err) {
     const struct section *s = node->section;
-    int has_bias = config_given(s, "bias") ? config_bool(s, "bias") : !config_bool(s, "batch_normalize");
     const int weight[] = {conv->k, conv->c / conv->groups, conv->size_h, conv->size_w, 0}, bias[] = {conv->k, 0};
     size_t field = (size_t)conv->size_h * (size_t)conv->size_w;
     size_t fan_in = field * (size_t)(conv->c / conv->groups), fan_out = field * (size_t)(conv->k / conv->groups);
@@ -108,7 +97,7 @@ static int declare(struct node *node, const struct conv *conv, struct err *err) 
         return -1;
     }
     node_slot(node, SLOT_PARAM, "weight", init, fan_in, fan_out, weight)->decays = 1;
-    if (has_bias) {
+    if (convolution_has_bias(s)) {
         node_slot(node, SLOT_PARAM, "bias", (struct init){.kind = INIT_ZERO}, fan_in, fan_out, bias);
     }
     node->flops = 2.0 * node->out.t * conv->k * conv->oh * conv->ow * (double)fan_in;
@@ -118,12 +107,13 @@ static int declare(struct node *node, const struct conv *conv, struct err *err) 
 static int shape(struct node *node, struct err *err) {
     const struct section *s = node->section;
     struct shape in = node_input(node, 0);
-    int filters = (int)config_int(s, "filters"), groups = (int)config_int(s, "groups");
+    int filters = (int)config_int(s, "filters"), groups;
     struct window window;
     if (config_given(s, "share_index")) { /* 0 is a layer as any other number is */
         return node_refuse(node, "share_index", err, "weights shared with another layer are not offered");
     }
-    if (check_groups(node, in.c, filters, groups, err) < 0 || fit(node, &window, err) < 0) {
+    groups = convolution_groups(node, in.c, filters, err);
+    if (groups < 0 || fit(node, &window, err) < 0) {
         return -1;
     }
     const struct axis *h = &window.h, *w = &window.w;

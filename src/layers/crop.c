@@ -1,8 +1,6 @@
 /* darknet's [crop]: a part of the map, drawn and mirrored anew for each sample of each training step, the middle otherwise; and 2x - 1 of it, which
- * makes -1..1 of a picture's 0..1. It is a pooling of windows of one place, which begin where the part lies. Nothing is kept of the draw but its
- * seed: backward draws it again. */
-#include "base/rng.h"
-#include "layers/layer.h"
+ * makes -1..1 of a picture's 0..1. It is a pooling of windows of one place, which begin where the part lies. */
+#include "layers/fractional.h"
 
 static const struct key keys[] = {
     {"crop_height", KEY_INT, "1", 1, 65536, NULL, NULL, "Height of the part."},
@@ -33,7 +31,7 @@ static int adjusts(const struct op *op) { return !config_bool(op->node->section,
 
 /* Scratch: where the parts lie; then, of 2x - 1, its constants a channel, or the doubled gradient. */
 static size_t places_bytes(const struct op *op, size_t samples) {
-    return (samples * ((size_t)op->node->out.h + (size_t)op->node->out.w) * sizeof(int) + 63) / 64 * 64;
+    return (fractional_scratch(op, samples) + 63) / 64 * 64;
 }
 
 static size_t constants_bytes(const struct op *op, const struct kernels *kernels) {
@@ -53,29 +51,19 @@ static void plan(struct op *op, const struct target *target) {
     op->scratch_bytes = places_bytes(op, samples) + (forward > backward ? forward : backward);
 }
 
-static struct fractional call(const struct op *op, const struct exec *exec) {
-    struct fractional f = *(const struct fractional *)op->node->own;
-    f.samples = tensor_samples(op->out, exec);
-    int *rows = op->scratch, *columns = rows + f.samples * (size_t)f.oh, mirrors = exec->training && config_bool(op->node->section, "flip");
-    uint64_t stream = (uint64_t)RNG_CROP << 48 ^ (uint64_t)op->node->index << 32 ^ exec->step;
-    for (size_t n = 0; n < f.samples; n++) {
-        uint32_t drawn[4] = {0};
-        int top = (f.h - f.oh) / 2, left = (f.w - f.ow) / 2;
-        if (exec->training) {
-            rng_block(exec->seed, stream, n, drawn);
-            top = (int)((uint64_t)drawn[0] * (uint64_t)(f.h - f.oh + 1) >> 32);
-            left = (int)((uint64_t)drawn[1] * (uint64_t)(f.w - f.ow + 1) >> 32);
-        }
-        for (int i = 0; i < f.oh; i++) {
-            rows[n * (size_t)f.oh + (size_t)i] = top + i;
-        }
-        for (int i = 0; i < f.ow; i++) {
-            columns[n * (size_t)f.ow + (size_t)i] = left + (mirrors && drawn[2] >> 31 ? f.ow - 1 - i : i);
-        }
+static void place(const struct op *op, const struct fractional *f, const uint32_t *drawn, int *rows, int *columns) {
+    int top = (f->h - f->oh) / 2, left = (f->w - f->ow) / 2, mirrored = 0;
+    if (drawn != NULL) {
+        top = (int)((uint64_t)drawn[0] * (uint64_t)(f->h - f->oh + 1) >> 32);
+        left = (int)((uint64_t)drawn[1] * (uint64_t)(f->w - f->ow + 1) >> 32);
+        mirrored = config_bool(op->node->section, "flip") && drawn[2] >> 31;
     }
-    f.rows = rows;
-    f.columns = columns;
-    return f;
+    for (int i = 0; i < f->oh; i++) {
+        rows[i] = top + i;
+    }
+    for (int i = 0; i < f->ow; i++) {
+        columns[i] = left + (mirrored ? f->ow - 1 - i : i);
+    }
 }
 
 /* 2x - 1 as a normalization: by the mean 0 and the variance 1/4, and -1 added. */
@@ -92,7 +80,7 @@ static void adjust(const struct op *op, const struct exec *exec, char *scratch) 
 }
 
 static void forward(const struct op *op, const struct exec *exec) {
-    struct fractional f = call(op, exec);
+    struct fractional f = fractional_call(op, exec, RNG_CROP, place);
     exec->kernels->fractional(exec->threads, &f, op->in[0]->data, op->out->data, exec->training ? op->saved : NULL);
     if (adjusts(op)) {
         adjust(op, exec, (char *)op->scratch + places_bytes(op, f.samples));
@@ -100,7 +88,7 @@ static void forward(const struct op *op, const struct exec *exec) {
 }
 
 static void backward(const struct op *op, const struct exec *exec) {
-    struct fractional f = call(op, exec);
+    struct fractional f = fractional_call(op, exec, RNG_CROP, place);
     const void *dy = op->out->grad;
     if (!op->in[0]->grad) {
         return;

@@ -5,7 +5,6 @@
 #include "layers/layer.h"
 #include "layers/window.h"
 
-
 static const struct key keys[] = {
     {"filters", KEY_INT, "1", 1, 1048576, NULL, NULL, "Channels of the output."},
     {"size", KEY_INT, "1", 1, 1024, NULL, NULL, "Height and width of the filters."},
@@ -57,15 +56,13 @@ static int fit(const struct node *node, struct window *window, struct err *err) 
     *window = window_read(s);
     h->dilation = w->dilation = (int)config_int(s, "dilation");
     int extra = (int)config_int(s, "output_padding"), same = padding.kind == PADDING_SAME && !config_bool(s, "pad");
-    h->before = config_bool(s, "pad") ? (h->dilation * (h->size - 1) + 1) / 2 : padding.h;
-    w->before = config_bool(s, "pad") ? (w->dilation * (w->size - 1) + 1) / 2 : padding.w;
+    h->before = config_bool(s, "pad") ? window_half(h) : padding.h;
+    w->before = config_bool(s, "pad") ? window_half(w) : padding.w;
     return place(node, h, in.h, extra, same, err) < 0 || place(node, w, in.w, extra, same, err) < 0 ? -1 : 0;
 }
 
 /* PyTorch's order: (in, out / groups, kh, kw), which is that of the convolution back. */
 static int declare(struct node *node, const struct conv *conv, struct err *err) {
-    const struct section *s = node->section;
-    int has_bias = config_given(s, "bias") ? config_bool(s, "bias") : !config_bool(s, "batch_normalize");
     const int weight[] = {conv->k, conv->c / conv->groups, conv->size_h, conv->size_w, 0}, bias[] = {conv->c, 0};
     size_t field = (size_t)conv->size_h * (size_t)conv->size_w;
     size_t fan_in = field * (size_t)(conv->k / conv->groups), fan_out = field * (size_t)(conv->c / conv->groups);
@@ -78,7 +75,7 @@ static int declare(struct node *node, const struct conv *conv, struct err *err) 
     slot->unit_blocks = (size_t)conv->groups;   /* PyTorch's order: inputs before outputs, group by group */
     slot->unit_outer = (size_t)weight[0] / slot->unit_blocks;
     slot->units = (size_t)weight[1];
-    if (has_bias) {
+    if (convolution_has_bias(node->section)) {
         node_slot(node, SLOT_PARAM, "bias", (struct init){.kind = INIT_ZERO}, fan_in, fan_out, bias);
     }
     node->flops = 2.0 * node->out.t * conv->k * conv->oh * conv->ow * (double)fan_out;
@@ -86,16 +83,10 @@ static int declare(struct node *node, const struct conv *conv, struct err *err) 
 }
 
 static int shape(struct node *node, struct err *err) {
-    const struct section *s = node->section;
     struct shape in = node_input(node, 0);
-    int filters = (int)config_int(s, "filters"), groups = (int)config_int(s, "groups");
+    int filters = (int)config_int(node->section, "filters"), groups = convolution_groups(node, in.c, filters, err);
     struct window window;
-    if (in.c % groups || filters % groups) {
-        return node_refuse(node, "groups", err,
-                           "want a number that divides the %d channels of the input and the %d filters evenly, got %d",
-                           in.c, filters, groups);
-    }
-    if (fit(node, &window, err) < 0) {
+    if (groups < 0 || fit(node, &window, err) < 0) {
         return -1;
     }
     const struct axis *h = &window.h, *w = &window.w;

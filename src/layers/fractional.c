@@ -1,8 +1,6 @@
 /* Fractional max pooling: Graham, "Fractional Max-Pooling", 2014, in PyTorch's form: windows of one size, whose beginnings are drawn
- * as floor((i + u) * step) - floor(u * step), with a u of each sample and axis. Nothing is kept of the draw but its seed: backward draws it
- * again. */
-#include "base/rng.h"
-#include "layers/layer.h"
+ * as floor((i + u) * step) - floor(u * step), with a u of each sample and axis. */
+#include "layers/fractional.h"
 
 static const struct key keys[] = {
     {"ratio", KEY_REAL, "1.4142135623730951", 1, 1024, NULL, NULL, "What the map's height and width are divided by, rounded down."},
@@ -35,7 +33,11 @@ static void plan(struct op *op, const struct target *target) {
     op->in_layout = op->out_layout = LAYOUT_NCHW;
     op->implementation = "pointwise";
     op->saved_bytes = target->training ? samples * shape_step(node->out) * sizeof(uint16_t) : 0;
-    op->scratch_bytes = samples * ((size_t)node->out.h + (size_t)node->out.w) * sizeof(int);
+    op->scratch_bytes = fractional_scratch(op, samples);
+}
+
+size_t fractional_scratch(const struct op *op, size_t samples) {
+    return samples * ((size_t)op->node->out.h + (size_t)op->node->out.w) * sizeof(int);
 }
 
 /* The last window ends with the map. */
@@ -47,19 +49,24 @@ static void starts(double u, int in, int out, int size, int *to) {
     to[out - 1] = in - size;
 }
 
-/* Training draws; otherwise u is 1/2. */
-static struct fractional call(const struct op *op, const struct exec *exec) {
+/* Without a draw u is 1/2. */
+static void place(const struct op *op, const struct fractional *f, const uint32_t *drawn, int *rows, int *columns) {
+    (void)op;
+    starts(drawn != NULL ? drawn[0] * 0x1p-32 : 0.5, f->h, f->oh, f->size, rows);
+    starts(drawn != NULL ? drawn[1] * 0x1p-32 : 0.5, f->w, f->ow, f->size, columns);
+}
+
+struct fractional fractional_call(const struct op *op, const struct exec *exec, enum rng_use use, fractional_place *place_sample) {
     struct fractional f = *(const struct fractional *)op->node->own;
     f.samples = tensor_samples(op->out, exec);
     int *rows = op->scratch, *columns = rows + f.samples * (size_t)f.oh;
-    uint64_t stream = (uint64_t)RNG_POOL << 48 ^ (uint64_t)op->node->index << 32 ^ exec->step;
+    uint64_t stream = (uint64_t)use << 48 ^ (uint64_t)op->node->index << 32 ^ exec->step;
     for (size_t n = 0; n < f.samples; n++) {
-        uint32_t drawn[4] = {1u << 31, 1u << 31};
+        uint32_t drawn[4];
         if (exec->training) {
             rng_block(exec->seed, stream, n, drawn);
         }
-        starts(drawn[0] * 0x1p-32, f.h, f.oh, f.size, rows + n * (size_t)f.oh);
-        starts(drawn[1] * 0x1p-32, f.w, f.ow, f.size, columns + n * (size_t)f.ow);
+        place_sample(op, &f, exec->training ? drawn : NULL, rows + n * (size_t)f.oh, columns + n * (size_t)f.ow);
     }
     f.rows = rows;
     f.columns = columns;
@@ -67,12 +74,12 @@ static struct fractional call(const struct op *op, const struct exec *exec) {
 }
 
 static void forward(const struct op *op, const struct exec *exec) {
-    struct fractional f = call(op, exec);
+    struct fractional f = fractional_call(op, exec, RNG_POOL, place);
     exec->kernels->fractional(exec->threads, &f, op->in[0]->data, op->out->data, exec->training ? op->saved : NULL);
 }
 
 static void backward(const struct op *op, const struct exec *exec) {
-    struct fractional f = call(op, exec);
+    struct fractional f = fractional_call(op, exec, RNG_POOL, place);
     if (op->in[0]->grad) {
         exec->kernels->fractional_back(exec->threads, &f, op->saved, op->out->grad, op->in[0]->grad, op->add[0]);
     }

@@ -24,6 +24,11 @@ int window_padding(const struct node *node, enum padding_kind numbers, struct pa
 int window_fit(struct window *window, const struct node *node, struct padding padding, int h, int w, int ceiling,
                struct err *err);
 
+/* pad=1: half of what the window spans, on each side. */
+static inline int window_half(const struct axis *a) {
+    return (a->dilation * (a->size - 1) + 1) / 2;
+}
+
 /* For tables of keys. */
 #define WINDOW_STRIDE_KEYS \
     {"stride_y", KEY_INT, NULL, 1, 1024, NULL, "stride_h", "Step downwards, where it differs."}, \

@@ -18,6 +18,7 @@
 #include "base/image.h"
 #include "base/mem.h"
 #include "net.h"
+#include "says_fixture.h"
 #include "scratch_fixture.h"
 #include "sources/source.h"
 
@@ -89,28 +90,6 @@ enum { TRAIN = 1 << SPLIT_TRAIN, VALID = 1 << SPLIT_VALID, TEST = 1 << SPLIT_TES
 
 static inline int bench_open(struct bench *b, unsigned splits, const char *spec) {
     return data_open(&b->data, &b->graph, splits, spec, 1, &b->err);
-}
-
-/* Is one of the sentences about `part`? Prints them if not. */
-static inline int says(const struct err *err, const char *part) {
-    for (int i = 0; i < err->count && i < ERR_MOST; i++) {
-        if (strstr(err->sentences[i], part) != NULL) {
-            return 1;
-        }
-    }
-    for (int i = 0; i < err->count && i < ERR_MOST; i++) {
-        fprintf(stderr, "said: %s\n", err->sentences[i]);
-    }
-    return 0;
-}
-
-static inline int warns(const struct err *err, const char *part) {
-    for (int i = 0; i < err->warnings && i < ERR_MOST; i++) {
-        if (strstr(err->warned[i], part) != NULL) {
-            return 1;
-        }
-    }
-    return 0;
 }
 
 /* Opening must fail with a refusal that holds `part`. */

@@ -15,6 +15,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "says_fixture.h"
 #include "scratch_fixture.h"
 #include "train.h"
 
@@ -67,19 +68,6 @@ static inline void same_files(const char *a, const char *b) {
     }
     free(bytes[0]);
     free(bytes[1]);
-}
-
-/* Is one of the sentences about `part`? Prints them if not. */
-static inline int says(const struct err *err, const char *part) {
-    for (int i = 0; i < err->count && i < ERR_MOST; i++) {
-        if (strstr(err->sentences[i], part) != NULL) {
-            return 1;
-        }
-    }
-    for (int i = 0; i < err->count && i < ERR_MOST; i++) {
-        fprintf(stderr, "said: %s\n", err->sentences[i]);
-    }
-    return 0;
 }
 
 static inline struct plan_options plan_for(int training) {
