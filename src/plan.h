@@ -65,6 +65,7 @@ struct op {
     int reads_ids;              /* does not read its input, one-hot vectors, but the symbols that they stand for (input->exact) */
     struct span span;           /* of the first input, where the kernel is one of target->int8 */
     const struct cell_kernels *cells;       /* of a recurrent layer */
+    int sets_weight;            /* backward sets the gradient of slot 0, rather than adding to it, where exec->fresh */
     int carry_count;            /* states that own begins with, which a pass with exec->carry takes up and leaves for the next: */
     size_t carry_width, carry_bytes;    /* each samples x width reals; bytes apart */
     /* set by the plan afterwards: */
@@ -150,6 +151,7 @@ struct exec {
     int carry;                  /* recurrent layers go on from the states that the pass before left (plan_forget: from zeros) */
     uint64_t seed, step;        /* chance is a function of these, the op and the element */
     const struct truth *truth;  /* NULL: losses compute nothing */
+    int fresh;                  /* the first pass of an update: run_zero and backward take it that no parameter has a gradient yet */
     double loss_scale;          /* of gradients: 1 / samples of the whole batch */
     double soften;              /* divides what the softmax at the network's end is given, besides its keys; 0: as it is */
     double *loss;               /* per sample (batch * t), zeroed by run, losses add to it; NULL: not wanted */

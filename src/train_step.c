@@ -143,6 +143,7 @@ int train_step(struct trainer *t, struct step *step, struct err *err) {
         plan_forget(&t->model->plan);
     }
     plan_epoch(&t->model->plan, t->state.epoch);
+    exec.fresh = 1;
     run_zero(&t->model->plan, &exec);
     for (int part = 0; part < l->parts; part++, exec.step++) {
         if (next_batch(t, &batch, &sums, err) != 0) {
@@ -160,6 +161,7 @@ int train_step(struct trainer *t, struct step *step, struct err *err) {
         if (pass(t, &exec, batch, &sums) != 0) {
             return 1;
         }
+        exec.fresh = 0;
     }
     double share = l->parts > 1 && sums.weight > 0 ? whole / sums.weight : 1;
     if (sums.seen > 0 && update(t, &exec, &sums, share, batch, step) != 0) {

@@ -102,7 +102,7 @@ static void fill(struct bench *b) {
     b->truth = g->classes ? (struct truth){.labels = b->labels, .mean_weight = 1} : (struct truth){.values = b->values, .width = width, .mean_weight = 1};
     b->exec = model_exec(&b->model, b->context->team);
     b->exec.batch = b->batch;
-    b->exec.training = b->train;
+    b->exec.training = b->exec.fresh = b->train;
     b->exec.truth = b->train ? &b->truth : NULL;
     b->exec.loss_scale = 1.0 / (double)rows;
     b->exec.loss = mem_need(rows, sizeof *b->exec.loss);

@@ -48,7 +48,7 @@ static struct rows rows_make(const struct op *op, int m) {
         .m = m, .in = in, .out = out,
         .forward = {.transpose_b = 1, .m = m, .n = out, .k = in, .lda = of_x, .ldb = of_x, .ldc = of_y},
         .back_x = {.m = m, .n = in, .k = out, .lda = of_y, .ldb = of_x, .ldc = of_x},
-        .back_w = {.transpose_a = 1, .add = 1, .m = out, .n = in, .k = m, .lda = of_y, .ldb = of_x, .ldc = of_x},
+        .back_w = {.transpose_a = 1, .m = out, .n = in, .k = m, .lda = of_y, .ldb = of_x, .ldc = of_x},
     };
 }
 
@@ -72,6 +72,7 @@ static void plan_rows(struct op *op, const struct target *target) {
     op->in_layout = op->out_layout = LAYOUT_NCHW;
     op->implementation = "gemm";
     op->takes_activation = 1;
+    op->sets_weight = 1;
     op->backward_reads_in = !op->node->slots[0].frozen;
     size_t bytes = kernels->gemm_scratch(&r.forward, target->threads);
     if (target->training) {
@@ -106,6 +107,7 @@ static void backward_rows(const struct op *op, const struct exec *exec) {
     struct rows r = rows_make(op, exec->batch * op->node->out.t);
     const void *dy = op->out->grad;
     if (op->slots[0].grad) {
+        r.back_w.add = !exec->fresh;
         product(exec, r.back_w, dy, op->in[0]->data, op->slots[0].grad, op->scratch);
     }
     if (op->node->slot_count > 1 && op->slots[1].grad) {
@@ -152,6 +154,7 @@ static void backward_bf16(const struct op *op, const struct exec *exec) {
     k->to_f32(exec->threads, op->out->grad, c.y, (size_t)r.m * (size_t)r.out);
     if (op->slots[0].grad) {
         k->to_f32(exec->threads, op->in[0]->data, c.x, n);
+        r.back_w.add = !exec->fresh;
         product(exec, r.back_w, c.y, c.x, op->slots[0].grad, c.rest);
     }
     if (op->node->slot_count > 1 && op->slots[1].grad) {

@@ -104,8 +104,78 @@ static void what_rests_has_no_backward(void **state) {
     net_free(&net);
 }
 
+static int sets_weight(struct net *net) {
+    return net->plan.ops[net->plan.op_of_node[net_value(net, "a.weight")->node->index]].sets_weight;
+}
+
+/* The gradients of a step (malloc'ed) whose memory held `stale` everywhere before. */
+static char *step_over(struct net *net, int fresh, double stale, const float *input) {
+    const struct value *first = net_value(net, "a.weight");
+    size_t real = net->plan.target.kernels->dtype == DTYPE_F64 ? sizeof(double) : sizeof(float);
+    for (int i = 0; i < net->plan.value_count; i++) {
+        const struct value *v = &net->plan.values[i];
+        for (size_t j = 0; v->grad != NULL && j < v->slot->count; j++) {
+            real == sizeof(double) ? (((double *)v->grad)[j] = stale) : (double)(((float *)v->grad)[j] = (float)stale);
+        }
+    }
+    net->exec.fresh = fresh;
+    run_zero(&net->plan, &net->exec);
+    double left = real == sizeof(double) ? *(double *)first->grad : (double)*(float *)first->grad;
+    assert_true(left == (fresh && sets_weight(net) ? stale : 0));
+    run_forward(&net->plan, &net->exec, input);
+    run_backward(&net->plan, &net->exec);
+    char *gradients = mem_need(net->plan.gradient_bytes, 1);
+    memcpy(gradients, net->plan.gradients, net->plan.gradient_bytes);
+    return gradients;
+}
+
+static int fresh_pass_on(enum isa isa, enum dtype dtype) {
+    static const char text[] = "[net]\nwidth=6\nheight=6\nchannels=2\n[convolutional]\nfilters=4\nsize=3\n[connected]\nname=a\noutput=40\nactivation=tanh\n"
+        "[connected]\nname=b\noutput=2\nactivation=linear\n[softmax]\n";
+    struct net net;
+    int32_t labels[] = {0, 1, 1};
+    float input[3 * 2 * 6 * 6];
+    for (size_t i = 0; i < sizeof input / sizeof *input; i++) {
+        input[i] = (float)(i * 7919 % 97) / 97 - 0.5f;
+    }
+    net_describe(&net, text);
+    net_plan(&net, &(struct plan_options){.isa = isa, .dtype = dtype, .batch = 3, .training = 1, .threads = 1, .keep_layer = -1}, 3, NULL);
+    net.truth.labels = labels;
+    plan_init(&net.plan, 1);
+    run_pack(&net.plan, &net.exec);
+    char *added = step_over(&net, 0, 0x1p100, input), *set = step_over(&net, 1, 0x1p100, input);
+    assert_memory_equal(added, set, net.plan.gradient_bytes);
+    net.exec.fresh = 0;
+    run_forward(&net.plan, &net.exec, input);
+    run_backward(&net.plan, &net.exec);
+    const struct value *b = net_value(&net, "b.weight");
+    size_t at = (size_t)((char *)b->grad - (char *)net.plan.gradients);
+    for (size_t i = 0; i < b->slot->count && dtype != DTYPE_F64; i++) {   /* the pass that follows adds */
+        float once;
+        memcpy(&once, set + at + i * sizeof once, sizeof once);
+        assert_true(((float *)b->grad)[i] == 2 * once && once != 0);
+    }
+    int sets = sets_weight(&net);
+    free(added);
+    free(set);
+    net_free(&net);
+    return sets;
+}
+
+/* An update's first pass sets the gradients of connected layers, over whatever lies there, and the next adds to them. */
+static void a_fresh_pass_sets_gradients(void **state) {
+    (void)state;
+    int sets = fresh_pass_on(ISA_BASE, DTYPE_F64);
+    for (int isa = ISA_BASE; isa < ISA_COUNT; isa++) {
+        for (int dtype = DTYPE_F32; cpu_can((enum isa)isa) && dtype <= DTYPE_BF16; dtype += DTYPE_BF16 - DTYPE_F32) {
+            sets += fresh_pass_on((enum isa)isa, (enum dtype)dtype);
+        }
+    }
+    assert_true(sets > 2);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(thin_filters_take_narrow_vectors), cmocka_unit_test(connected_layers_of_few_rows_train_unpacked),
-        cmocka_unit_test(what_rests_has_no_backward)};
+        cmocka_unit_test(what_rests_has_no_backward), cmocka_unit_test(a_fresh_pass_sets_gradients)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
