@@ -71,12 +71,12 @@ static inline int bf16_column(const struct bf16_map *m, int at) {
 struct range OWN(bf16_rows_read)(const struct axis *h, int begin, int end);
 
 /* Some samples and rows of a tensor channels last, and `channels` of its channels: from + n * sample + (row * columns + column) * pitch. flat: NULL,
- * or the layer whose rows of taps are the channels, of which those from `first` on are meant, and whose output's columns the columns. */
-struct bf16_part { const elem *from; ptrdiff_t sample; int samples, row, row_end, columns, pitch, channels; const struct conv *flat; int first; };
+ * or the layer whose rows of taps are the channels, of which those from `first` on are meant, and whose output's columns the columns. ahead: from a pixel to what comes after all of these, to be asked for; 0: nothing. */
+struct bf16_part { const elem *from; ptrdiff_t sample; int samples, row, row_end, columns, pitch, channels; const struct conv *flat; int first; ptrdiff_t ahead; };
 
 /* Its first row -> [column][sample][depth]. */
 void OWN(bf16_lay_row)(const struct bf16_map *m, const struct bf16_part *part, int depth, elem *to);
-/* -> [row][column][pair of samples][width][2]; an odd last sample has zeros beside it. */
+/* Its first row -> [column][pair of samples][width][2]; an odd last sample has zeros beside it. */
 void OWN(bf16_lay_pairs)(const struct bf16_map *m, const struct bf16_part *part, int width, elem *to);
 
 /* ---- products ---- */

@@ -62,7 +62,7 @@ void OWN(chunk_copy_row)(const struct part *part, int row) {
     int pitch = p->flat != NULL ? p->flat->c : p->groups * p->in_c;
     ptrdiff_t sample = (ptrdiff_t)p->map.h.in * (p->flat != NULL ? p->flat->w : p->in_w) * pitch;
     struct bf16_part from = {p->in + part->sample * sample + part->group * p->in_c, sample, part->samples, part->read.begin + row, 0, p->in_w, pitch, p->in_c,
-        p->flat, 0};
+        p->flat, 0, 0};
     if (from.row < part->read.end) {
         OWN(bf16_lay_row)(&p->map, &from, p->depth, part->x + row * row_elems(part));
     }

@@ -30,10 +30,11 @@ struct range OWN(bf16_rows_read)(const struct axis *h, int begin, int end) {
     return rows;
 }
 
-/* The map's column that lies at `place` of a row; -1: of the zeros around it. */
-static int column_of(const struct bf16_map *m, const struct bf16_part *part, int place) {
-    int at = place % m->every * m->step + place / m->every - m->left;
-    return at >= 0 && at < part->columns ? at : -1;
+/* Where columns of the tensor, `phase` and every step-th behind it, lie among the map's `every` places of that phase: [begin, end); zeros are around them. */
+static struct range places_of(const struct bf16_map *m, int columns, int phase) {
+    struct range r = {conv_parts(conv_most(0, m->left - phase), m->step), conv_parts(conv_most(0, m->left + columns - phase), m->step)};
+    r.begin = conv_least(r.begin, m->every), r.end = conv_most(r.begin, conv_least(r.end, m->every));
+    return r;
 }
 
 /* The row of taps that an output's column reads: where it lies, or put together in `room`, zeros outside. */
@@ -55,7 +56,7 @@ static const elem *taps_at(const struct conv *c, const elem *line, int column, e
 }
 
 /* room: BF16_FLAT elems, in case. */
-static const elem *pixel(const struct bf16_part *part, int n, int row, int column, elem *room) {
+INLINE const elem *pixel(const struct bf16_part *part, int n, int row, int column, elem *room) {
     const elem *from = part->from + n * part->sample;
     if (part->flat != NULL) {
         return taps_at(part->flat, from + (ptrdiff_t)row * part->flat->w * part->pitch, column, room) + part->first;
@@ -63,20 +64,30 @@ static const elem *pixel(const struct bf16_part *part, int n, int row, int colum
     return from + ((ptrdiff_t)row * part->columns + column) * part->pitch;
 }
 
-void OWN(bf16_lay_row)(const struct bf16_map *m, const struct bf16_part *part, int depth, elem *to) {
-    size_t bytes = (size_t)part->channels * sizeof(elem), rest = (size_t)(depth - part->channels) * sizeof(elem);
-    for (int place = 0; place < m->columns; place++) {
-        int column = column_of(m, part, place);
-        if (column < 0) {
-            memset(to, 0, (size_t)part->samples * (size_t)depth * sizeof(elem));
-            to += (ptrdiff_t)part->samples * depth;
-            continue;
-        }
-        for (int n = 0; n < part->samples; n++, to += depth) {
-            elem room[BF16_FLAT];
-            memcpy(to, pixel(part, n, part->row, column, room), bytes);
+INLINE void lay_pixels(const struct bf16_part *part, int column, int depth, elem *to) {
+    size_t bytes = (size_t)part->channels * sizeof *to, rest = (size_t)(depth - part->channels) * sizeof *to;
+    for (int n = 0; n < part->samples; n++, to += depth) {
+        elem room[BF16_FLAT];
+        memcpy(to, pixel(part, n, part->row, column, room), bytes);
+        if (rest > 0) {
             memset(to + part->channels, 0, rest);
         }
+    }
+}
+
+void OWN(bf16_lay_row)(const struct bf16_map *m, const struct bf16_part *part, int depth, elem *to) {
+    ptrdiff_t each = (ptrdiff_t)part->samples * depth;
+    int as_it_lies = part->samples == 1 && m->step == 1 && part->flat == NULL && part->pitch == depth && part->channels == depth;
+    for (int phase = 0; phase < m->step; phase++, to += m->every * each) {
+        struct range inside = places_of(m, part->columns, phase);
+        memset(to, 0, (size_t)(inside.begin * each) * sizeof *to);
+        if (as_it_lies) {
+            memcpy(to + inside.begin * each, pixel(part, 0, part->row, inside.begin - m->left, NULL), (size_t)((inside.end - inside.begin) * each) * sizeof *to);
+        }
+        for (int i = inside.begin; i < inside.end && !as_it_lies; i++) {
+            lay_pixels(part, i * m->step + phase - m->left, depth, to + i * each);
+        }
+        memset(to + inside.end * each, 0, (size_t)((m->every - inside.end) * each) * sizeof *to);
     }
 }
 
@@ -102,18 +113,23 @@ static void pairs(const elem *restrict a, const elem *restrict b, int channels, 
 
 void OWN(bf16_lay_pairs)(const struct bf16_map *m, const struct bf16_part *part, int width, elem *elems) {
     uint32_t *to = (uint32_t *)(void *)elems;
-    for (int row = part->row; row < part->row_end; row++) {
-        for (int place = 0; place < m->columns; place++) {
-            int column = column_of(m, part, place);
-            for (int n = 0; n < part->samples; n += 2, to += width) {
-                if (column < 0) {
-                    memset(to, 0, (size_t)width * sizeof *to);
-                } else {
-                    elem room[2][BF16_FLAT];
-                    const elem *second = n + 1 < part->samples ? pixel(part, n + 1, row, column, room[1]) : NULL;
-                    pairs(pixel(part, n, row, column, room[0]), second, part->channels, width, to);
+    ptrdiff_t each = (ptrdiff_t)conv_parts(part->samples, 2) * width;
+    for (int phase = 0; phase < m->step; phase++, to += m->every * each) {
+        struct range inside = places_of(m, part->columns, phase);
+        uint32_t *at = to + inside.begin * each;
+        memset(to, 0, (size_t)(inside.begin * each) * sizeof *to);
+        for (int i = inside.begin; i < inside.end; i++) {
+            int column = i * m->step + phase - m->left;
+            for (int n = 0; n < part->samples; n += 2, at += width) {
+                elem room[2][BF16_FLAT];
+                const elem *first = pixel(part, n, part->row, column, room[0]), *second = n + 1 < part->samples ? pixel(part, n + 1, part->row, column, room[1]) : NULL;
+                if (part->ahead != 0) {
+                    __builtin_prefetch(first + part->ahead);
+                    __builtin_prefetch(first + part->sample + part->ahead);
                 }
+                pairs(first, second, part->channels, width, at);
             }
         }
+        memset(at, 0, (size_t)((m->every - inside.end) * each) * sizeof *to);
     }
 }

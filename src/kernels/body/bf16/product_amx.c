@@ -87,26 +87,51 @@ INLINE void load_pairs(vec *v, const elem *a, const elem *b, int count) {
     memcpy(v, pair, sizeof *v);
 }
 
-/* A row of channels first.. of M: 16 pairs of places by 16 channels are turned at a time. */
-static elem *lay_row(const struct bf16_part *part, int row, int first, elem *to) {
-    int twos = conv_parts(part->samples, 2), pairs = part->columns * twos, count = conv_least(BF16_M, part->channels - first);
-    for (int begin = 0; begin < pairs; begin += LANES, to += LANES * LANES * 2) {
-        vec v[LANES] = {{0}};
-        for (int i = 0; i < LANES && begin + i < pairs; i++) {
-            int n = (begin + i) % twos * 2, column = (begin + i) / twos;
-            const elem *a = part->from + n * part->sample + ((ptrdiff_t)row * part->columns + column) * part->pitch + first;
-            load_pairs(&v[i], a, n + 1 < part->samples ? a + part->sample : NULL, count);
+/* 16 pairs of neighbouring places: samples n and n + 1 of a column each. a NULL: no such pair; b NULL: no second one. */
+struct pairs { const elem *a[LANES], *b[LANES]; };
+
+/* `count` of M channels from `first` on: 16 pairs of places by 16 channels are turned. */
+INLINE void lay_tile(const struct pairs *p, int first, int count, elem *to) {
+    vec v[LANES];
+    for (int i = 0; i < LANES; i++) {
+        v[i] = (vec){0};
+        if (p->a[i] != NULL) {
+            load_pairs(&v[i], p->a[i] + first, p->b[i] != NULL ? p->b[i] + first : NULL, count);
         }
-        vec_transpose(v);
-        memcpy(to, v, sizeof v);
     }
-    return to;
+    vec_transpose(v);
+    memcpy(to, v, sizeof v);
+}
+
+/* The next so many pairs of a row, of which `left` are left; the next pair's column is at `at`, its first sample n. What comes `ahead` behind them is asked for. */
+static struct pairs next_pairs(const struct bf16_part *part, const elem **at, int *n, int left, ptrdiff_t ahead) {
+    struct pairs p = {{NULL}, {NULL}};
+    for (int i = 0; i < LANES && i < left; i++) {
+        p.a[i] = *at + *n * part->sample;
+        p.b[i] = *n + 1 < part->samples ? p.a[i] + part->sample : NULL;
+        for (int c = 0; c < part->channels; c += TILE_BYTES / (int)sizeof **at) {
+            __builtin_prefetch(p.a[i] + ahead + c);
+            __builtin_prefetch(p.a[i] + part->sample + ahead + c);
+        }
+        *n += 2;
+        if (*n >= part->samples) {
+            *n = 0, *at += part->pitch;
+        }
+    }
+    return p;
 }
 
 void OWN(bf16_lay_dy)(const struct bf16_part *part, elem *to) {
-    for (int first = 0; first < part->channels; first += BF16_M) {
-        for (int row = part->row; row < part->row_end; row++) {
-            to = lay_row(part, row, first, to);
+    int twos = conv_parts(part->samples, 2);
+    ptrdiff_t tile = (ptrdiff_t)(part->row_end - part->row) * bf16_dy_row(part->columns, part->samples) * BF16_M, ahead = conv_parts(LANES, twos) * part->pitch;
+    for (int row = part->row; row < part->row_end; row++) {
+        const elem *at = part->from + (ptrdiff_t)row * part->columns * part->pitch;
+        int n = 0;
+        for (int left = part->columns * twos; left > 0; left -= LANES, to += LANES * LANES * 2) {
+            struct pairs p = next_pairs(part, &at, &n, left, ahead);
+            for (int first = 0; first < part->channels; first += BF16_M) {
+                lay_tile(&p, first, conv_least(BF16_M, part->channels - first), to + first / BF16_M * tile);
+            }
         }
     }
 }

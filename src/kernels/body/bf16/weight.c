@@ -32,7 +32,7 @@ static void cut_places(struct grad *g) {
 }
 
 static void cut_pieces(struct grad *g) {
-    enum { SUMS = 96 * 1024 * (BF16_R / 8) };
+    enum { SUMS = 1024 * 1024 };
     int side = conv_side(g->taps, SUMS);
     g->k_parts = conv_parts(g->k, side);
     g->panel_parts = conv_least(g->panels, conv_parts(g->c, conv_most(BF16_N * LANES, side)));
@@ -93,17 +93,26 @@ static ptrdiff_t x_places(const struct part *part) {
     return (ptrdiff_t)(part->read.end - part->read.begin) * part->g->map.columns * bf16_up(part->samples, 2);
 }
 
+/* Row by row, so that a row's other channels are near when the next panel's are wanted. */
 static void lay_out_x(const struct part *part) {
     const struct grad *g = part->g;
     const struct conv *c = &g->conv, *layer = g->layer, *flat = bf16_is_flat(layer) ? layer : NULL;
-    ptrdiff_t sample = (ptrdiff_t)layer->h * layer->w * layer->c;
+    ptrdiff_t sample = (ptrdiff_t)layer->h * layer->w * layer->c, row_places = (ptrdiff_t)g->map.columns * bf16_up(part->samples, 2);
     const elem *x = (const elem *)g->call->x + part->sample * sample + part->group * g->c;
+    for (int row = part->read.begin; row < part->read.end; row++) {
+        elem *to = part->x;
+        for (int panel = part->panel; panel < part->panel_end; panel++) {
+            int first = bf16_panel(g->c, panel), width = bf16_panel(g->c, panel + 1) - first;
+            ptrdiff_t ahead = panel + 1 < part->panel_end ? width : c->w * layer->c - (first - bf16_panel(g->c, part->panel));
+            struct bf16_part from = {x + (flat != NULL ? 0 : first), sample, part->samples, row, row + 1, c->w, layer->c, conv_least(width, g->c - first), flat, first,
+                flat != NULL ? 0 : ahead};
+            OWN(bf16_lay_pairs)(&g->map, &from, width, to + (row - part->read.begin) * row_places * width);
+            to += (x_places(part) + BF16_UNIT) * width;
+        }
+    }
     elem *to = part->x;
     for (int panel = part->panel; panel < part->panel_end; panel++) {
-        int first = bf16_panel(g->c, panel), width = bf16_panel(g->c, panel + 1) - first;
-        struct bf16_part from = {x + (flat != NULL ? 0 : first), sample, part->samples, part->read.begin, part->read.end, c->w, layer->c,
-            conv_least(width, g->c - first), flat, first};
-        OWN(bf16_lay_pairs)(&g->map, &from, width, to);
+        int width = bf16_panel(g->c, panel + 1) - bf16_panel(g->c, panel);
         to += x_places(part) * width;
         memset(to, 0, (size_t)BF16_UNIT * (size_t)width * sizeof *to);
         to += BF16_UNIT * width;
@@ -115,7 +124,7 @@ static struct bf16_part dy_of(const struct part *part) {
     const struct conv *c = &g->conv;
     ptrdiff_t sample = (ptrdiff_t)c->oh * c->ow * c->k;
     return (struct bf16_part){(const elem *)g->call->dy + part->sample * sample + part->group * g->k + part->k, sample, part->samples, part->row, part->row_end,
-        c->ow, c->k, channels_of(part), NULL, 0};
+        c->ow, c->k, channels_of(part), NULL, 0, 0};
 }
 
 /* Where tap (i, j) reaches x: a stretch a row. Returns how many. */
@@ -198,31 +207,39 @@ static void parts_sum(const struct grad *g, size_t at, int n, real *sums) {
     conv_parts_sum(g->partial + at, g->partial_each, g->parts, n, sums);
 }
 
-/* Where a filter's weight of a channel and tap of those that are walked lies in the layer's. */
-static int weight_at(const struct grad *g, int channel, int tap) {
+/* A panel of output channel k of a group, some taps at a time: sums lie by tap, weights by channel, so that those of a channel are neighbours (of a flat
+ * layer, whose channels are (tap of a row, channel), rows of taps). */
+static void add_panel(const struct grad *g, size_t group, size_t k, int panel, real *dweight) {
+    enum { TAPS = 16 };
     const struct conv *c = g->layer;
-    return bf16_is_flat(c) ? (channel % c->c * c->size_h + tap) * c->size_w + channel / c->c : channel * g->taps + tap;
+    int first = bf16_panel(g->c, panel), width = bf16_panel(g->c, panel + 1) - first, n = conv_least(width, g->c - first), flat = bf16_is_flat(c);
+    for (int tap = 0; tap < g->taps; tap += TAPS) {
+        int count = conv_least(TAPS, g->taps - tap), step = flat ? c->size_w : 1;
+        real sums[TAPS][BF16_N * LANES];
+        for (int t = 0; t < count; t++) {
+            parts_sum(g, group * g->group_each + (size_t)(first * g->taps + (tap + t) * width) * (size_t)g->k_room + k * (size_t)width, n, sums[t]);
+        }
+        for (int i = 0; i < n; i++) {
+            int channel = first + i;
+            real *to = dweight + (flat ? (channel % c->c * c->size_h + tap) * c->size_w + channel / c->c : channel * g->taps + tap);
+            for (int t = 0; t < count; t++) {
+                to[t * step] += sums[t][i];
+            }
+        }
+    }
 }
 
 /* units: output channels of all groups. */
 static void add_parts(void *job, size_t begin, size_t end) {
     const struct grad *g = job;
-    real *dbias = g->call->dbias, sums[BF16_N * LANES];
+    real *dbias = g->call->dbias, bias;
     for (size_t unit = begin; unit < end; unit++) {
-        size_t group = unit / (size_t)g->k, k = unit % (size_t)g->k;
-        real *dweight = (real *)g->call->dweight + unit * (size_t)(g->c * g->taps);
         for (int panel = 0; panel < g->panels; panel++) {
-            int first = bf16_panel(g->c, panel), width = bf16_panel(g->c, panel + 1) - first, n = conv_least(width, g->c - first);
-            for (int t = 0; t < g->taps; t++) {
-                parts_sum(g, group * g->group_each + (size_t)(first * g->taps + t * width) * (size_t)g->k_room + k * (size_t)width, n, sums);
-                for (int i = 0; i < n; i++) {
-                    dweight[weight_at(g, first + i, t)] += sums[i];
-                }
-            }
+            add_panel(g, unit / (size_t)g->k, unit % (size_t)g->k, panel, (real *)g->call->dweight + unit * (size_t)(g->c * g->taps));
         }
         if (dbias != NULL) {
-            parts_sum(g, g->group_each * (size_t)g->conv.groups + unit, 1, sums);
-            dbias[unit] += sums[0];
+            parts_sum(g, g->group_each * (size_t)g->conv.groups + unit, 1, &bias);
+            dbias[unit] += bias;
         }
     }
 }
