@@ -9,7 +9,7 @@ void run_pack(struct plan *plan, const struct exec *exec);
 /* input: exec->batch samples, NCHW float32 whatever the plan's dtype (time steps outermost), borrowed until run_backward is done. */
 void run_forward(struct plan *plan, const struct exec *exec, const float *input);
 /* After a forward with training and truth. Parameter gradients are added to: zero them first with run_zero, told the same exec->fresh as the first
- * backward. Where that is 1 gradients that this backward will set are left alone: of large matrices, writing zeros and reading them would be a third of it. */
+ * backward. Where that is 1, gradients which this backward will set (op->sets_weight) are left alone, which saves two passes over them. */
 void run_backward(struct plan *plan, const struct exec *exec);
 void run_zero(struct plan *plan, const struct exec *exec);
 

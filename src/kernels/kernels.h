@@ -62,7 +62,8 @@ struct conv_call {
     void *y;                      /* forward: out */
     const void *dy;               /* backward: gradient of out */
     void *dx; int add_dx;         /* gradient of x: set, or added to */
-    void *dweight, *dbias;        /* reals, always added to; dbias may be NULL */
+    void *dweight; int add_dweight;   /* reals: set, or added to */
+    void *dbias;                  /* reals, always added to; may be NULL */
     double x_low, x_high;         /* quantized ways: what x is expected within, 0 among it */
     enum activation activation;   /* forward: applied to y (only kinds whose derivative is by output, or any when inferring) */
     void *scratch;

@@ -74,6 +74,7 @@ void convolution_plan(struct op *op, const struct target *target, const struct c
     op->in_layout = op->reads_given ? LAYOUT_NCHW : kernel->layout;
     op->packed_bytes = kernel->packed_bytes(conv, target->training);
     op->takes_activation = 1;
+    op->sets_weight = 1;
     op->takes_scale = !target->training && op->packed_bytes > 0;
     if (op->takes_scale) {
         op->packed_bytes = folded_at(kernel, conv, 0) + layer_reals(target->kernels, 2 * (size_t)conv->k);
@@ -132,14 +133,15 @@ void convolution_forward(const struct op *op, const struct exec *exec) {
 }
 
 void convolution_backward(const struct op *op, const struct exec *exec) {
-    convolution_backward_into(op, exec, op->slots[0].grad);
+    convolution_backward_into(op, exec, op->slots[0].grad, !exec->fresh);
 }
 
-void convolution_backward_into(const struct op *op, const struct exec *exec, void *dweight) {
+void convolution_backward_into(const struct op *op, const struct exec *exec, void *dweight, int add) {
     const struct conv_kernel *kernel = op->kernel;
     struct conv_call c = call(op, exec);
     c.dy = op->out->grad;
     c.dweight = dweight;
+    c.add_dweight = add;
     c.dbias = op->node->slot_count > 1 ? op->slots[1].grad : NULL;
     if (c.dweight) {
         kernel->backward_weight(&c);

@@ -21,7 +21,7 @@ void convolution_plan(struct op *op, const struct target *target, const struct c
 void convolution_pack(const struct op *op, const struct exec *exec);
 void convolution_forward(const struct op *op, const struct exec *exec);
 void convolution_backward(const struct op *op, const struct exec *exec);
-/* The same with the weights' gradient added to `dweight` (reals; NULL: not wanted). */
-void convolution_backward_into(const struct op *op, const struct exec *exec, void *dweight);
+/* The same with the weights' gradient in `dweight` (reals; NULL: not wanted), or added to what is there. */
+void convolution_backward_into(const struct op *op, const struct exec *exec, void *dweight, int add);
 
 #endif

@@ -168,9 +168,8 @@ static void backward(const struct op *op, const struct exec *exec) {
         return;
     }
     void *gradient = (char *)op->own + bytes;
-    memset(gradient, 0, bytes);
-    convolution_backward_into(op, exec, gradient);
-    turn(op, exec->kernels, gradient, op->slots[0].grad, 1);
+    convolution_backward_into(op, exec, gradient, 0);
+    turn(op, exec->kernels, gradient, op->slots[0].grad, !exec->fresh);
 }
 
 static const struct key *const tables[] = {keys, keys_batch_normalize, keys_activation_logistic, keys_init, NULL};

@@ -126,6 +126,7 @@ static void plan(struct op *op, const struct target *target) {
     both.training = 1;
     const struct conv_kernel *kernel = convolution_choose(op, &both, LAYOUT_COUNT);
     op->kernel = kernel;
+    op->sets_weight = 1;
     op->implementation = kernel->name;
     op->in_layout = op->out_layout = kernel->layout;
     op->packed_bytes = kernel->packed_bytes(op->node->own, 1);
@@ -191,6 +192,7 @@ static void backward(const struct op *op, const struct exec *exec) {
         c.x = op->out->grad;
         c.dy = op->in[0]->data;
         c.dweight = op->slots[0].grad;
+        c.add_dweight = !exec->fresh;
         kernel->backward_weight(&c);
     }
     if (bias_of(op) && op->slots[1].grad) {

@@ -130,7 +130,8 @@ static char *step_over(struct net *net, int fresh, double stale, const float *in
 }
 
 static int fresh_pass_on(enum isa isa, enum dtype dtype) {
-    static const char text[] = "[net]\nwidth=6\nheight=6\nchannels=2\n[convolutional]\nfilters=4\nsize=3\n[connected]\nname=a\noutput=40\nactivation=tanh\n"
+    static const char text[] = "[net]\nwidth=6\nheight=6\nchannels=2\n[convolutional]\nfilters=4\nsize=3\n[convolutional]\nfilters=5\nsize=2\nflip_kernel=1\n"
+        "[deconvolutional]\nfilters=3\nsize=2\n[connected]\nname=a\noutput=40\nactivation=tanh\n"
         "[connected]\nname=b\noutput=2\nactivation=linear\n[softmax]\n";
     struct net net;
     int32_t labels[] = {0, 1, 1};
@@ -162,7 +163,7 @@ static int fresh_pass_on(enum isa isa, enum dtype dtype) {
     return sets;
 }
 
-/* An update's first pass sets the gradients of connected layers, over whatever lies there, and the next adds to them. */
+/* An update's first pass sets the gradients of layers' weights, over whatever lies there, and the next adds to them. */
 static void a_fresh_pass_sets_gradients(void **state) {
     (void)state;
     int sets = fresh_pass_on(ISA_BASE, DTYPE_F64);

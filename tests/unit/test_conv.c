@@ -373,12 +373,12 @@ static struct results compute(const struct way *way, const struct known *k, int 
     for (size_t i = 0; add && i < r.dx.count; i++) {
         put(way, r.dx.data, i, 1);
     }
-    for (size_t i = 0; add && i < k->ws; i++) {
-        r.dw[i] = 1;
+    for (size_t i = 0; i < k->ws; i++) {
+        r.dw[i] = add ? 1 : NAN;
     }
     kernel->pack(c, weight, NULL, 1, packed, threads);
     struct conv_call call = {.conv = c, .threads = threads, .batch = batch, .x = x.data, .weight = weight, .packed = packed_bytes > 0 ? packed : NULL, .bias = bias, .y = r.y.data, .dy = dy.data,
-        .dx = r.dx.data, .add_dx = add, .dweight = r.dw, .dbias = r.db, .activation = activation, .scratch = scratch};
+        .dx = r.dx.data, .add_dx = add, .dweight = r.dw, .add_dweight = add, .dbias = r.db, .activation = activation, .scratch = scratch};
     kernel->forward(&call);
     memset(scratch, 0xff, scratch_bytes);
     kernel->backward_data(&call);

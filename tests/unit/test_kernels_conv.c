@@ -39,6 +39,7 @@ static struct run run_make(struct bench *b, const struct shape *s) {
     r.call.weight = reals_random(b, r.nw, 0.2, &r.w);
     r.call.bias = reals_random(b, (size_t)c->k, 1, &r.bias);
     r.call.dweight = reals_random(b, r.nw, 1, &r.dw);
+    r.call.add_dweight = 1;
     r.call.dbias = reals_random(b, (size_t)c->k, 1, &r.dbias);
     r.call.y = elems_empty(b, r.ny);
     r.y = doubles(r.ny);

@@ -260,8 +260,9 @@ static void sum_range(void *job, size_t begin, size_t end) {
     float *to = j->call->dweight;
     const float *part = partial_sums(j);
     for (int p = 0; p < j->parts; p++, part += (size_t)j->call->conv->k * j->depth) {
+        int add = p > 0 || j->call->add_dweight;
         for (size_t i = begin; i < end; i++) {
-            to[i] += part[i];
+            to[i] = part[i] + (add ? to[i] : 0);
         }
     }
 }

@@ -119,6 +119,13 @@ static void tile_run(const struct connected *g, int from, int m, int panel, int 
     }
 }
 
+/* Sums are added onto dweight, block after block: zeros where they are to be set. */
+static void clear(const struct connected *g, int from, int end, int begin, int columns) {
+    for (int i = from; i < end; i++) {
+        memset((real *)g->call->dweight + (ptrdiff_t)i * g->inputs + begin, 0, (size_t)columns * sizeof(real));
+    }
+}
+
 static void bias_run(const struct connected *g, int begin, int end) {
     real *dbias = g->call->dbias;
     for (int k = begin; dbias != NULL && k < end; k++) {
@@ -135,6 +142,7 @@ static void piece_run(void *arg, int piece, int thread) {
     const struct connected *g = arg;
     int panel = piece / g->tile_parts, part = piece % g->tile_parts, first_tile = conv_part(g->tiles, g->tile_parts, part), end_tile = conv_part(g->tiles, g->tile_parts, part + 1);
     int begin = conv_part(g->vectors, g->panels, panel), vectors = conv_part(g->vectors, g->panels, panel + 1) - begin;
+    int columns = conv_least(vectors * LANES, g->inputs - begin * LANES);
     real *scratch = (real *)(void *)((char *)g->call->scratch + (size_t)thread * scratch_each());
     for (int first = 0; first < g->blocks; first += CONNECTED_BLOCKS) {
         int count = conv_least(CONNECTED_BLOCKS, g->blocks - first);
@@ -146,6 +154,9 @@ static void piece_run(void *arg, int piece, int thread) {
         }
         for (int tile = first_tile; tile < end_tile; tile++) {
             int from = conv_part(g->outputs, g->tiles, tile);
+            if (first == 0 && !g->call->add_dweight) {
+                clear(g, from, conv_part(g->outputs, g->tiles, tile + 1), begin * LANES, columns);
+            }
             tile_run(g, from, conv_part(g->outputs, g->tiles, tile + 1) - from, panel, first, count, scratch);
         }
     }

@@ -299,7 +299,7 @@ static void piece_run(void *arg, int piece, int thread) {
     }
 }
 
-/* The parts' sums, in order, onto dweight, and onto dbias behind it. */
+/* The parts' sums, in order, into dweight or onto it, and onto dbias behind it. */
 static void add_parts(void *job, size_t begin, size_t end) {
     const struct grad *g = job;
     size_t count = weights(g->conv);
@@ -310,7 +310,7 @@ static void add_parts(void *job, size_t begin, size_t end) {
             sum += g->partial[(size_t)part * g->partial_each + i];
         }
         if (i < count) {
-            dweight[i] += sum;
+            dweight[i] = sum + (g->call->add_dweight ? dweight[i] : 0);
         } else if (dbias != NULL) {
             dbias[i - count] += sum;
         }

@@ -217,7 +217,7 @@ static void tap_run(const struct part *part, const real *x, int panel, int tap, 
     s.sum_m = width;
     if (g->direct) {
         sums = (real *)g->call->dweight + (ptrdiff_t)part->group * g->k * g->c + panel_begin(&g->panels, panel);
-        s.sum_m = g->c, s.add = 1;
+        s.sum_m = g->c, s.add = add || g->call->add_dweight;
     }
     for (int from = 0; from < count; from += NHWC_R) {
         int m = conv_least(NHWC_R, count - from);
@@ -294,14 +294,13 @@ static void add_panel(const struct grad *g, size_t group, size_t k, int panel, r
     const struct conv *c = g->conv;
     int taps = c->size_h * c->size_w, rows = g->taps_h * g->taps_w;
     int first = panel_begin(&g->panels, panel), width = panel_vectors(&g->panels, panel) * LANES, n = conv_least(width, g->channels - first);
+    int add = g->call->add_dweight;
     for (int t = 0; t < rows; t++) {
         real sums[NHWC_N * LANES];
         parts_sum(g, group * g->group_each + ((size_t)first * (size_t)rows + (size_t)(t * width)) * (size_t)g->k + k * (size_t)width, n, sums);
-        for (int i = 0; g->flat && i < n; i++) {
-            dweight[(first + i) % g->c * taps + t * c->size_w + (first + i) / g->c] += sums[i];
-        }
-        for (int i = 0; !g->flat && i < n; i++) {
-            dweight[(first + i) * taps + t] += sums[i];
+        for (int i = 0; i < n; i++) {
+            int at = g->flat ? (first + i) % g->c * taps + t * c->size_w + (first + i) / g->c : (first + i) * taps + t;
+            dweight[at] = sums[i] + (add ? dweight[at] : 0);
         }
     }
 }

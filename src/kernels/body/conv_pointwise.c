@@ -101,8 +101,9 @@ static void add_sums(void *job, size_t begin, size_t end) {
     for (int part = 0; part < p->parts; part++) {
         const real *from = p->sums + (size_t)part * p->each;
         real *dweight = p->call->dweight, *dbias = p->call->dbias;
+        int add = part > 0 || p->call->add_dweight;
         for (size_t i = begin; i < body_least(end, weights); i++) {
-            dweight[i] += from[i];
+            dweight[i] = from[i] + (add ? dweight[i] : 0);
         }
         for (size_t i = begin < weights ? weights : begin; dbias != NULL && i < end; i++) {
             dbias[i - weights] += from[i];

@@ -209,7 +209,8 @@ static void weight_piece(void *arg, int piece, int thread) {
             const elem *dy = (const elem *)j->call->dy + ((size_t)n * (size_t)c->k + (size_t)k) * (size_t)c->oh * (size_t)c->ow;
             sum += plane_product(c, x, dy, tap / c->size_w, tap % c->size_w);
         }
-        ((real *)j->call->dweight)[unit] += sum;
+        real *dweight = (real *)j->call->dweight + unit;
+        *dweight = sum + (j->call->add_dweight ? *dweight : 0);
     }
 }
 

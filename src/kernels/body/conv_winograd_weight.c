@@ -131,8 +131,8 @@ static void multiply(const struct part *part, int f, int panel, int add) {
     g->products->multiply(&p);
 }
 
-/* Nine taps of n input channels, [tap][lane], onto their place in dweight. */
-static void add_taps(vec *taps, int n, real *to) {
+/* Nine taps of n input channels, [tap][lane], into their place in dweight, or onto what is there. */
+INLINE void store_taps(const vec *taps, int n, const int add, real *to) {
     vec v[LANES];
     for (int t = 0; t < LANES; t++) {
         v[t] = t < TAPS ? taps[t] : (vec){0};
@@ -140,19 +140,25 @@ static void add_taps(vec *taps, int n, real *to) {
     vec_transpose(v);
     for (int i = 0; i < n; i++, to += TAPS) {
         for (int t = 0; t < conv_least(TAPS, LANES); t++) {
-            to[t] += v[i][t];
+            to[t] = v[i][t] + (add ? to[t] : 0);
         }
         for (int t = LANES; t < TAPS; t++) {
-            to[t] += taps[t][i];
+            to[t] = taps[t][i] + (add ? to[t] : 0);
         }
     }
 }
 
-static real *weights_at(const struct grad *g, int k, int c) {
-    return (real *)g->call->dweight + ((ptrdiff_t)k * g->conv->c + c) * TAPS;
+/* Of an output channel and n input channels from c. */
+static void finish_taps(const struct grad *g, int k, int c, int n, const vec *taps) {
+    real *to = (real *)g->call->dweight + ((ptrdiff_t)k * g->conv->c + c) * TAPS;
+    if (g->call->add_dweight) {
+        store_taps(taps, n, 1, to);
+    } else {
+        store_taps(taps, n, 0, to);
+    }
 }
 
-/* The sums of a panel and an output channel: into the part's place, or onto dweight where there is one part. */
+/* The sums of a panel and an output channel: into the part's place, or to dweight where there is one part. */
 static void finish_panel(const struct part *part, int panel, int k) {
     const struct grad *g = part->g;
     int first = panel_begin(&g->panels, panel), vectors = panel_vectors(&g->panels, panel);
@@ -162,7 +168,7 @@ static void finish_panel(const struct part *part, int panel, int k) {
         int c = first + i * LANES;
         K(wino_weight_back)(sums + i * LANES, g->s_step, taps);
         if (g->parts == 1) {
-            add_taps(taps, conv_least(LANES, g->conv->c - c), weights_at(g, k, c));
+            finish_taps(g, k, c, conv_least(LANES, g->conv->c - c), taps);
             continue;
         }
         real *to = g->partial + (size_t)part->at * part_reals(g) + ((ptrdiff_t)k * g->panels.vectors * LANES + c) * TAPS;
@@ -218,7 +224,7 @@ static void add_vector(const struct grad *g, int k, int c) {
             taps[t] += other;
         }
     }
-    add_taps(taps, conv_least(LANES, g->conv->c - c), weights_at(g, k, c));
+    finish_taps(g, k, c, conv_least(LANES, g->conv->c - c), taps);
 }
 
 /* units: output channels. */

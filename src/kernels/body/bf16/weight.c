@@ -223,7 +223,7 @@ static void add_panel(const struct grad *g, size_t group, size_t k, int panel, r
             int channel = first + i;
             real *to = dweight + (flat ? (channel % c->c * c->size_h + tap) * c->size_w + channel / c->c : channel * g->taps + tap);
             for (int t = 0; t < count; t++) {
-                to[t * step] += sums[t][i];
+                to[t * step] = sums[t][i] + (g->call->add_dweight ? to[t * step] : 0);
             }
         }
     }
