@@ -33,7 +33,11 @@ FLAGS_avx512 := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma -mf16c -mbmi2 -
 FLAGS_vnni   := $(FLAGS_avx512) -mavx512vnni -DISA_avx512=1
 FLAGS_vnni-bf16 := -mavx512bf16
 FLAGS_quantizedvnni := $(FLAGS_vnni) -DISA_vnni=1 -DQUANTIZED=1
-FLAGS_int16  := $(FLAGS_vnni) -DPRODUCTS=int16
+FLAGS_quantizedavx512 := $(FLAGS_avx512) -DISA_avx512=1 -DQUANTIZED=1
+FLAGS_quantizedavx2 := $(FLAGS_avx2) -DISA_avx2=1 -DQUANTIZED=1
+FLAGS_int16vnni := $(FLAGS_vnni) -DPRODUCTS=int16vnni
+FLAGS_int16avx512 := $(FLAGS_avx512) -DISA_avx512=1 -DPRODUCTS=int16avx512
+FLAGS_int16avx2 := $(FLAGS_avx2) -DISA_avx2=1 -DPRODUCTS=int16avx2
 FLAGS_int8amx := $(FLAGS_avx512) -mamx-tile -mamx-int8 -DISA_avx512=1 -DISA_amx=1
 OWN_BF16     := $(FLAGS_avx512) -mavx512bf16 -DISA_avx512=1
 FLAGS_bf16   := $(OWN_BF16) -mavx512vnni -DPRODUCTS=bf16
@@ -56,18 +60,21 @@ KERNELS += $(foreach e,f32 bf16,$(patsubst %,$(OUT)/kernels/vnni-$(e)/%.o,$(INT8
 KERNELS += $(foreach e,f32 bf16,$(patsubst %,$(OUT)/kernels/int8amx-$(e)/%.o,$(INT8) conv_int8_amx))
 # Recurrent cells of 8-bit products.
 QUANTIZED := recurrent cells_pack cells_unit cells_product_int8
-KERNELS += $(foreach e,f32 bf16,$(patsubst %,$(OUT)/kernels/quantizedvnni-$(e)/%.o,$(QUANTIZED)))
+KERNELS += $(foreach of,vnni-f32 vnni-bf16 avx512-f32 avx2-f32,$(patsubst %,$(OUT)/kernels/quantized$(of)/%.o,$(QUANTIZED)))
 endif
 # Products of bfloat16, by AVX512-BF16 and by AMX: convolutions channels last. All else is AVX-512's: ISA_OF_ names the set whose functions they call.
 OWN_FILES   := chunk conv lay_out pack store weight
 ISA_OF_bf16 := avx512
 ISA_OF_amx  := avx512
-ISA_OF_int16 := avx512
+ISA_OF_int16vnni := avx512
+ISA_OF_int16avx512 := avx512
+ISA_OF_int16avx2 := avx2
 ifneq (,$(filter avx512,$(ISAS)))
 KERNELS += $(foreach p,bf16 amx,$(patsubst %,$(OUT)/kernels/$(p)-bf16/bf16/%.o,$(OWN_FILES) product_$(p) peak_$(p) table))
 # Winograd's frequencies as 16-bit numbers, beside those products and among floats.
 INT16 := int16/numbers int16/sums
-KERNELS += $(patsubst %,$(OUT)/kernels/bf16-bf16/%.o,bf16/winograd $(INT16)) $(patsubst %,$(OUT)/kernels/int16-f32/%.o,$(INT16) int16/winograd)
+KERNELS += $(patsubst %,$(OUT)/kernels/bf16-bf16/%.o,bf16/winograd $(INT16))
+KERNELS += $(foreach p,int16vnni int16avx512 int16avx2,$(patsubst %,$(OUT)/kernels/$(p)-f32/%.o,$(INT16) int16/winograd))
 # Products of reals rounded to bfloat16: recurrent cells and matrix products of both.
 ROUNDED := recurrent cells_pack cells_unit gemm_few bf16/cells_product bf16/gemm bf16/rounded
 KERNELS += $(foreach p,bf16 amx,$(patsubst %,$(OUT)/kernels/rounded$(p)-bf16/%.o,$(ROUNDED) bf16/rows_$(p)))
@@ -101,7 +108,7 @@ $(OUT)/kernels/$(1)-$(2)/%.o: src/kernels/body/%.c Makefile
 	$$(Q)$$(CC) $$(CPPFLAGS) $$(CFLAGS) $$(if $$(DEBUG),,$$(KERNEL_FLAGS)) $$(FLAGS_$(1)) $$(FLAGS_$(1)-$(2)) -DISA=$$(or $$(ISA_OF_$(1)),$(1)) -DISA_$(1)=1 -DELEM=$(2) -DELEM_$(2)=1 -MMD -MP -c -o $$@ $$<
 endef
 $(foreach e,f32 bf16,$(foreach own,vnni quantizedvnni int8amx,$(eval $(call kernel_rule,$(own),$(e)))))
-$(eval $(call kernel_rule,int16,f32))
+$(foreach own,quantizedavx512 quantizedavx2 int16vnni int16avx512 int16avx2,$(eval $(call kernel_rule,$(own),f32)))
 $(eval $(call kernel_rule,bf16,bf16))
 $(eval $(call kernel_rule,amx,bf16))
 $(eval $(call kernel_rule,roundedbf16,bf16))

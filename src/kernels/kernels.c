@@ -27,16 +27,18 @@ const struct kernels *kernels_get(enum isa isa, int ref_only, enum dtype dtype) 
 
 extern const struct conv_kernel conv_int8_base_f32;
 #if defined(__x86_64__)
-extern const struct conv_kernel conv_int8_avx2_f32, conv_int8_avx512_f32, conv_int8_vnni_f32, conv_int8_int8amx_f32, conv_winograd16_int16_f32;
+extern const struct conv_kernel conv_int8_avx2_f32, conv_int8_avx512_f32, conv_int8_vnni_f32, conv_int8_int8amx_f32;
+extern const struct conv_kernel conv_winograd16_int16avx2_f32, conv_winograd16_int16avx512_f32, conv_winograd16_int16vnni_f32;
 extern const struct conv_kernel conv_int8_vnni_bf16, conv_int8_int8amx_bf16, conv_winograd16_bf16_bf16;
-extern const struct conv_kernel conv_int8_lanes_vnni_f32, conv_int8_lanes_vnni_bf16;
+extern const struct conv_kernel conv_int8_lanes_avx2_f32, conv_int8_lanes_avx512_f32, conv_int8_lanes_vnni_f32, conv_int8_lanes_vnni_bf16;
 #endif
 
 const struct conv_kernel *const *kernels_int8(enum isa isa, int ref_only, enum dtype dtype) {
     static const struct conv_kernel *const base[] = {&conv_int8_base_f32, NULL};
 #if defined(__x86_64__)
-    static const struct conv_kernel *const avx2[] = {&conv_int8_avx2_f32, NULL}, *const avx512[] = {&conv_int8_avx512_f32, NULL};
-    static const struct conv_kernel *const vnni[] = {&conv_winograd16_int16_f32, &conv_int8_lanes_vnni_f32, &conv_int8_vnni_f32, NULL};
+    static const struct conv_kernel *const avx2[] = {&conv_winograd16_int16avx2_f32, &conv_int8_lanes_avx2_f32, &conv_int8_avx2_f32, NULL};
+    static const struct conv_kernel *const avx512[] = {&conv_winograd16_int16avx512_f32, &conv_int8_lanes_avx512_f32, &conv_int8_avx512_f32, NULL};
+    static const struct conv_kernel *const vnni[] = {&conv_winograd16_int16vnni_f32, &conv_int8_lanes_vnni_f32, &conv_int8_vnni_f32, NULL};
     static const struct conv_kernel *const tiles[] = {&conv_int8_lanes_vnni_f32, &conv_int8_int8amx_f32, NULL};
     static const struct conv_kernel *const vnni_bf16[] = {&conv_winograd16_bf16_bf16, &conv_int8_lanes_vnni_bf16, &conv_int8_vnni_bf16, NULL};
     static const struct conv_kernel *const tiles_bf16[] = {&conv_int8_lanes_vnni_bf16, &conv_int8_int8amx_bf16, NULL};
@@ -56,13 +58,16 @@ const struct conv_kernel *const *kernels_int8(enum isa isa, int ref_only, enum d
 }
 
 #if defined(__x86_64__)
-extern const struct cell_kernels cell_kernels_quantizedvnni_f32, cell_kernels_quantizedvnni_bf16;
+extern const struct cell_kernels cell_kernels_quantizedavx2_f32, cell_kernels_quantizedavx512_f32, cell_kernels_quantizedvnni_f32, cell_kernels_quantizedvnni_bf16;
 #endif
 
 const struct cell_kernels *kernels_int8_cells(enum isa isa, int ref_only, enum dtype dtype) {
 #if defined(__x86_64__)
     if (!ref_only && isa >= ISA_AVX512 && cpu_has_vnni()) {
         return dtype == DTYPE_BF16 ? &cell_kernels_quantizedvnni_bf16 : &cell_kernels_quantizedvnni_f32;
+    }
+    if (!ref_only && isa >= ISA_AVX2 && dtype == DTYPE_F32) {
+        return isa >= ISA_AVX512 ? &cell_kernels_quantizedavx512_f32 : &cell_kernels_quantizedavx2_f32;
     }
 #endif
     (void)isa, (void)ref_only, (void)dtype;

@@ -33,7 +33,7 @@ DECLARE(avx2);
 DECLARE(avx512);
 DECLARE(emulated);
 extern const struct conv_kernel conv_bf16_bf16, conv_emulatedbf16_bf16, conv_amx_bf16, conv_trappedamx_bf16, conv_winograd_bf16_bf16,
-    conv_winograd_emulatedbf16_bf16, conv_winograd16_int16_f32, conv_winograd16_emulatedint16_f32;
+    conv_winograd_emulatedbf16_bf16, conv_winograd16_int16avx2_f32, conv_winograd16_int16avx512_f32, conv_winograd16_int16vnni_f32, conv_winograd16_emulatedint16_f32;
 #endif
 static const struct way ways[] = {
     LIST(base, NEED_NOTHING, 8),
@@ -42,7 +42,8 @@ static const struct way ways[] = {
     {"bf16", NEED_BF16, 16, DTYPE_BF16, &conv_bf16_bf16, NONE}, {"emulated bf16", NEED_AVX2, 16, DTYPE_BF16, &conv_emulatedbf16_bf16, NONE},
     {"bf16", NEED_BF16, 16, DTYPE_BF16, &conv_winograd_bf16_bf16, SUMS | GRADIENTS},
     {"emulated bf16", NEED_AVX2, 16, DTYPE_BF16, &conv_winograd_emulatedbf16_bf16, SUMS | GRADIENTS},
-    {"vnni", NEED_VNNI, 16, DTYPE_F32, &conv_winograd16_int16_f32, SUMS}, {"emulated vnni", NEED_AVX2, 16, DTYPE_F32, &conv_winograd16_emulatedint16_f32, SUMS},
+    {"avx2", NEED_AVX2, 8, DTYPE_F32, &conv_winograd16_int16avx2_f32, SUMS}, {"avx512", NEED_AVX512, 16, DTYPE_F32, &conv_winograd16_int16avx512_f32, SUMS},
+    {"vnni", NEED_VNNI, 16, DTYPE_F32, &conv_winograd16_int16vnni_f32, SUMS}, {"emulated vnni", NEED_AVX2, 16, DTYPE_F32, &conv_winograd16_emulatedint16_f32, SUMS},
     {"amx", NEED_AMX, 16, DTYPE_BF16, &conv_amx_bf16, NONE}, {"amx beside avx2", NEED_AVX2, 16, DTYPE_BF16, &conv_trappedamx_bf16, NONE},
 #endif
 };

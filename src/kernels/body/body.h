@@ -11,6 +11,8 @@
 #include "kernels/kernels.h"
 #if defined(ISA_avx512) && defined(__AVX512BW__)      /* the tests compile it without the instructions, too */
 #define BODY_AVX512 1
+#endif
+#if defined(__AVX2__)
 #include <immintrin.h>
 #endif
 
@@ -244,6 +246,32 @@ INLINE void vec_store_reals_n(real *p, const vec *v, size_t n) {
     vec_store_reals(some, v);
     body_copy_n(p, some, n, sizeof *p);
 }
+
+#if !defined(ELEM_f64)
+/* most = the larger bits of |v|, lane by lane: those of a NaN are larger than any number's. */
+INLINE void vec_keep_larger(vec_int *most, const vec *v) {
+    vec_int bits = (vec_int)*v & INT32_MAX;
+#if defined(BODY_AVX512)
+    *most = (vec_int)_mm512_max_epi32((__m512i)*most, (__m512i)bits);
+#elif defined(__AVX2__) && LANES == 8
+    *most = (vec_int)_mm256_max_epi32((__m256i)*most, (__m256i)bits);
+#else
+    vec_int larger = bits > *most;
+    *most = (bits & larger) | (*most & ~larger);
+#endif
+}
+
+/* The largest lane's number. */
+INLINE real vec_largest(const vec_int *most) {
+    body_int bits = 0;
+    real largest;
+    for (int i = 0; i < LANES; i++) {
+        bits = (*most)[i] > bits ? (*most)[i] : bits;
+    }
+    memcpy(&largest, &bits, sizeof bits);
+    return largest;
+}
+#endif
 
 /* Sum of the first n lanes, first to last. */
 static inline double vec_sum(const vec *v, size_t n) {

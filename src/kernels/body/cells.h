@@ -48,6 +48,15 @@ static inline size_t cell_panel(size_t depth) {
 #endif
 }
 
+/* Samples' rows as they are multiplied, where that isn't as they are: quantized once for all panels. a: of which, or NULL; first: from which column on. */
+#if defined(QUANTIZED)
+enum { CELL_READY_ROWS = 1, CELL_DEPTH = 512 };     /* of a row, quantized at a time */
+struct cell_rows { const real *a; size_t first; real scales[CELL_SPAN]; _Alignas(64) uint8_t bytes[CELL_SPAN * CELL_DEPTH]; };
+#else
+enum { CELL_READY_ROWS = 0 };
+struct cell_rows { const real *a; };
+#endif
+
 #if defined(QUANTIZED)
 struct cell_scales { real *scale; int32_t *sum; };
 static inline struct cell_scales cell_scales(const void *panel, size_t depth) {
@@ -76,10 +85,11 @@ void K(cells_pack)(struct threads *t, const struct cell_weights *w, void *packed
 
 /* sums (rows x panels x CELL_UNITS, rows `stride` reals apart) = [sums +] a (rows x depth, lda apart) times each of
  * `panels` panels of depth x CELL_UNITS, one behind the other at b, as cells_pack makes them. Each sum runs over k from first to last.
- * next: weights that will be multiplied with after these, asked for meanwhile. */
+ * next: weights that will be multiplied with after these, asked for meanwhile. as: what the same rows became for the panel before. */
 struct cell_product {
     size_t rows, panels, depth, lda, stride;
     const real *a;
+    struct cell_rows *as;
     const void *b, *next;
     real *sums;
     int add;

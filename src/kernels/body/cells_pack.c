@@ -16,7 +16,7 @@ struct packing {
 /* Column `unit` of a panel, whose largest number becomes 127; from NULL: zeros. */
 static void put_column(void *panel, size_t depth, size_t unit, const real *from) {
     struct cell_scales scales = cell_scales(panel, depth);
-    real scale = int8_scale(from, from == NULL ? 0 : depth);
+    real scale = int8_scale(from, from == NULL ? 0 : depth, 1);
     scales.scale[unit] = scale, scales.sum[unit] = 0;
     for (size_t k = 0; k < cell_depth(depth); k++) {
         int8_t weight = (int8_t)(from != NULL && k < depth ? lrintf(from[k] / scale) : 0);

@@ -8,8 +8,7 @@
 #include "kernels/body/int8.h"
 #include "kernels/body/math.h"
 
-/* Of a row, quantized at a time; words of it. */
-enum { DEPTH = 512, PITCH = DEPTH / 4, MOVED = 128 };
+enum { PITCH = CELL_DEPTH / INT8_GROUP, MOVED = 128 };      /* words of a row */
 
 /* A part of the depth, first .. first + depth, and whether it is the first or the last. */
 struct part {
@@ -23,18 +22,22 @@ struct part {
 
 /* A 127th of the row's largest number; NaN where there is one: as integers, numbers without a sign have the same order, and NaN comes last. */
 static real row_scale(const real *a, size_t depth) {
-    vec_int most = {0};
-    for (size_t k = 0; k < depth; k += LANES) {
-        vec v;
+    vec_int most = {0}, also = {0};
+    vec v, w;
+    size_t k = 0;
+    for (; k + 2 * LANES <= depth; k += 2 * LANES) {
+        vec_load_reals(&v, a + k);
+        vec_load_reals(&w, a + k + LANES);
+        vec_keep_larger(&most, &v);
+        vec_keep_larger(&also, &w);
+    }
+    for (; k < depth; k += LANES) {
         vec_load_reals_n(&v, a + k, body_least(LANES, depth - k));
-        vec_int size = (vec_int)v & 0x7fffffff, wins = size > most;
-        most = (size & wins) | (most & ~wins);
+        vec_keep_larger(&most, &v);
     }
-    int32_t largest = 0;
-    for (int l = 0; l < LANES; l++) {
-        largest = most[l] > largest ? most[l] : largest;
-    }
-    return real_of_bits((uint32_t)largest) / 127;
+    v = (vec)also;
+    vec_keep_larger(&most, &v);
+    return vec_largest(&most) / 127;
 }
 
 static void quantize(const real *a, size_t depth, real scale, uint8_t *to) {
@@ -125,18 +128,24 @@ static void multiply_part(const struct part *part) {
     }
 }
 
-void K(cell_multiply)(const struct cell_product *p) {
-    _Alignas(64) int32_t rows[CELL_SPAN * PITCH], sums[CELL_SPAN * CELL_GATES * CELL_UNITS];
-    real scales[CELL_SPAN];
-    for (size_t r = 0; r < p->rows; r++) {
-        scales[r] = row_scale(p->a + r * p->lda, p->depth);
+/* Unless they are there from the panel before. */
+static void quantize_rows(const struct cell_product *p, size_t first, size_t depth) {
+    struct cell_rows *as = p->as;
+    for (size_t r = 0; r < p->rows && as->a != p->a; r++) {
+        as->scales[r] = row_scale(p->a + r * p->lda, p->depth);
     }
-    for (size_t first = 0; first < p->depth; first += DEPTH) {
-        size_t depth = body_least(DEPTH, p->depth - first);
-        struct part part = {p, first, depth, rows, scales, sums, first == 0, first + depth == p->depth};
-        for (size_t r = 0; r < p->rows; r++) {
-            quantize(p->a + r * p->lda + first, depth, scales[r], (uint8_t *)(rows + r * PITCH));
-        }
+    for (size_t r = 0; r < p->rows && (as->a != p->a || as->first != first); r++) {
+        quantize(p->a + r * p->lda + first, depth, as->scales[r], as->bytes + r * CELL_DEPTH);
+    }
+    as->a = p->a, as->first = first;
+}
+
+void K(cell_multiply)(const struct cell_product *p) {
+    _Alignas(64) int32_t sums[CELL_SPAN * CELL_GATES * CELL_UNITS];
+    for (size_t first = 0; first < p->depth; first += CELL_DEPTH) {
+        size_t depth = body_least(CELL_DEPTH, p->depth - first);
+        struct part part = {p, first, depth, (const int32_t *)(const void *)p->as->bytes, p->as->scales, sums, first == 0, first + depth == p->depth};
+        quantize_rows(p, first, depth);
         multiply_part(&part);
     }
 }

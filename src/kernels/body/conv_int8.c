@@ -78,7 +78,7 @@ static void pack_filter(const struct pack *p, int k) {
     int first = panel_begin(w, panel), width = (panel_begin(w, panel + 1) - first) * LANES;
     int32_t *to = p->to.words + (ptrdiff_t)first * LANES * w->run_count * w->length + (k - first * LANES);
     const float *weight = p->weight + (ptrdiff_t)k * c->c * taps;
-    float unit = int8_scale(weight, (size_t)c->c * (size_t)taps);
+    float unit = int8_scale(weight, (size_t)c->c, (size_t)taps);
     int32_t sum = 0;
     for (int t = 0; t < taps; t++) {
         for (int word = 0; word < w->words; word++) {
@@ -294,7 +294,7 @@ static size_t scratch_bytes(const struct conv *c, int batch, int training, int t
     return scratch_sizes(&w, sizes) * (size_t)threads;
 }
 
-/* Products of words of two are not twice as fast as float32's, of which Winograd's way needs less than half. */
+/* By three instructions products are less than twice as fast as float32's, of which Winograd's way needs less than half. */
 static int beats_winograd(const struct conv *c, int batch) {
 #if defined(ISA_vnni) || defined(ISA_amx)
     (void)c, (void)batch;
@@ -306,9 +306,9 @@ static int beats_winograd(const struct conv *c, int batch) {
 
 /* The layer must be wide enough to be worth the conversions. */
 static int supports(const struct conv *c, int batch, int training) {
-    enum { FOURS = INT8_GROUP == 4, LEAST_FILTERS = FOURS ? 6 : 16, LEAST_PRODUCTS = FOURS ? 72 : 128 };
+    enum { LEAST_FILTERS = INT8_NARROW ? 16 : 6, LEAST_PRODUCTS = INT8_NARROW ? 128 : 72 };
     int wide = int8_worth(c->c) && c->k >= LEAST_FILTERS && (double)c->c * c->size_h * c->size_w >= LEAST_PRODUCTS;
-    return !training && c->groups == 1 && int8_fits(c, 1) && wide && beats_winograd(c, batch) && int8_beats_padding(c);
+    return !training && c->groups == 1 && int8_fits(c, 1) && wide && beats_winograd(c, batch) && int8_beats_padding(c, batch);
 }
 
 const struct conv_kernel K(conv_int8) = {

@@ -5,9 +5,8 @@
  * -127..127; a weight -127..127, one scale a filter. Sums are exact in int32. Jacob et al., "Quantization and Training of Neural Networks for
  * Efficient Integer-Arithmetic-Only Inference", 2018; Krishnamoorthi, "Quantizing deep convolutional networks for efficient inference", 2018.
  *
- * The registers' 32-bit lanes hold words of INT8_GROUP neighbouring channels, and one instruction multiplies and adds them. Without VNNI a word is
- * two int16 (pmaddwd: sums of bytes, as pmaddubsw makes them, saturate); with it, and in tiles, four bytes (vpdpbusd, tdpbusd), of which the inputs' have no sign: inputs
- * that have one are moved up by 128, and each sum down by 128 times its weights' sum. */
+ * The registers' 32-bit lanes hold words of four neighbouring channels (int8.h), and one instruction multiplies and adds them (vpdpbusd, tdpbusd), or three
+ * (pmaddubsw, pmaddwd, paddd). Inputs that have a sign are moved up by 128, and each sum down by 128 times its weights' sum. */
 #ifndef DLCLI_KERNELS_BODY_CONV_INT8_H
 #define DLCLI_KERNELS_BODY_CONV_INT8_H
 
@@ -25,7 +24,7 @@ struct int8_span { struct int8_quantum to; float unit; };
 static inline struct int8_span int8_span_of(const struct conv_call *call) {
     float low = (float)call->x_low, high = (float)call->x_high, most = fmaxf(-low, high);
     float top = low < 0 ? 127 : 255, unit = most > 0 ? most / top : 1;
-    return (struct int8_span){{1 / unit, low < 0 ? -127 : 0, top, low < 0 && INT8_GROUP == 4 ? 128 : 0}, unit};
+    return (struct int8_span){{1 / unit, low < 0 ? -127 : 0, top, low < 0 ? 128 : 0}, unit};
 }
 
 /* Zeros. */
@@ -35,9 +34,9 @@ static inline void int8_fill(const struct int8_quantum *q, int8_input *to, size_
     }
 }
 
-/* Do so many channels save enough products to pay for the conversions? Words of four by half and more of float32's, if they are full by two thirds. */
+/* Do so many channels save enough products to pay for the conversions? Those of words that are full by two thirds do. */
 static inline int int8_worth(int channels) {
-    return INT8_GROUP == 4 ? 3 * channels >= 2 * conv_parts(channels, INT8_GROUP) * INT8_GROUP : channels >= 8;
+    return 3 * channels >= 2 * conv_parts(channels, INT8_GROUP) * INT8_GROUP;
 }
 
 /* Word `word` of a filter's tap, whole numbers of `unit`; returns their sum. */
@@ -82,8 +81,8 @@ static inline int int8_taps_inside(const struct axis *a) {
 }
 
 /* Padding is multiplied here, and passed over by the ways of float32: on small maps that is most of it. */
-static inline int int8_beats_padding(const struct conv *c) {
-    const double gain = INT8_UNIT > 1 ? 4 : INT8_GROUP == 4 ? 2.5 : 1.35;   /* what a product takes in float32, in products of 8 bits; or their weights, to read */
+static inline int int8_beats_padding(const struct conv *c, int batch) {
+    const double gain = INT8_UNIT > 1 ? 4 : INT8_NARROW && batch * c->oh * c->ow > 8 ? 1.8 : 2.5;   /* what a product takes in float32, in products of 8 bits; or their weights, to read */
     struct axis h = conv_axis_h(c, 0), w = conv_axis_w(c, 0);
     return gain * int8_taps_inside(&h) * int8_taps_inside(&w) >= (double)c->oh * c->ow * c->size_h * c->size_w;
 }

@@ -1,4 +1,4 @@
-/* conv_int8_lanes: thin layers in 8-bit numbers (conv_int8.h), of LAYOUT_LANES, with VNNI. A vector's lanes are samples, a word four channels of one, so that
+/* conv_int8_lanes: thin layers in 8-bit numbers (conv_int8.h), of LAYOUT_LANES. A vector's lanes are samples, a word four channels of one, so that
  * vectors are full but for the last word's missing channels. A piece of the output is some rows of a block of samples, or small maps of several blocks. What it reads is
  * quantized first, padding and all, so that every place's words lie at the same distances; tiles of filters by places keep their sums in registers, and
  * make elems of them. */
@@ -8,7 +8,7 @@
 #include "kernels/body/functions.h"
 #include "kernels/body/transpose.h"
 
-#if defined(ISA_vnni)
+#if defined(INT8_CONVOLUTIONS) && !defined(ISA_base) && !defined(ISA_amx)
 
 /* WORTH: filters for which a part of a piece's may quantize anew what all of them read, where that is read once. */
 enum { PIECE_BYTES = 128 << 10, WANTED = 16, WORTH = 42 };
@@ -87,7 +87,7 @@ static void pack(const struct conv *c, const void *weight, const void *scale, in
         int first = conv_part(c->k, w.tiles, tile), filters = conv_part(c->k, w.tiles, tile + 1) - first;
         for (int k = first; k < first + filters; k++) {
             const float *from = (const float *)weight + k * count;
-            float unit = int8_scale(from, (size_t)count);
+            float unit = int8_scale(from, (size_t)c->c, (size_t)(c->size_h * c->size_w));
             to.scales[k] = unit * (scale != NULL ? ((const float *)scale)[k] : 1);
             to.sums[k] = pack_filter(&w, from, unit, k - first, filters, to.words + first * each);
         }
@@ -339,7 +339,8 @@ static size_t scratch_bytes(const struct conv *c, int batch, int training, int t
 }
 
 static int supports(const struct conv *c, int batch, int training) {
-    return !training && c->groups == 1 && int8_worth(c->c) && int8_fits(c, LANES) && int8_beats_padding(c) && lanes_fit(c, batch);
+    const double least = INT8_NARROW ? 128 : 1;
+    return !training && c->groups == 1 && int8_worth(c->c) && (double)c->c * c->size_h * c->size_w >= least && int8_fits(c, LANES) && int8_beats_padding(c, batch) && lanes_fit(c, batch);
 }
 
 const struct conv_kernel K(conv_int8_lanes) = {

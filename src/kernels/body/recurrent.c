@@ -33,6 +33,7 @@ static void *at(const void *base, size_t offset) {
 /* Of the i-th step that is taken, at most CELL_SPAN samples and one panel of units; that of those which come next. */
 struct place {
     size_t i, panel, next, row, rows;
+    struct cell_rows *inputs, *states;
 };
 
 /* A pass over the steps; `part` is the forward or backward work on a place. */
@@ -150,6 +151,7 @@ static void products_with_input(const struct cells *c, const struct place *here,
                                    .lda = n,
                                    .stride = CELL_GATES * CELL_UNITS,
                                    .a = (const real *)c->x + sample * n,
+                                   .as = here->inputs,
                                    .b = input_weights(c, here->panel),
                                    .next = state_weights(c, here->panel),
                                    .sums = sums};
@@ -171,6 +173,7 @@ static void products_with_state(const struct cells *c, const struct place *here,
                                    .lda = n,
                                    .stride = CELL_GATES * CELL_UNITS,
                                    .a = (const real *)c->h + (before * c->batch + here->row) * n,
+                                   .as = here->states,
                                    .b = state_weights(c, here->panel),
                                    .next = has_input ? input_weights(c, here->next) : state_weights(c, here->next),
                                    .sums = sums,
@@ -247,17 +250,22 @@ static void backward_part(const struct cells *c, const struct place *here) {
 
 /* ---- the walk ---- */
 
-/* Panels begin .. end of the i-th step, from the last if `turned`, over samples row .. row_end in spans of about the same length. */
+/* Panels begin .. end of the i-th step, from the last if `turned`, over samples row .. row_end in spans of about the same length. A panel's weights serve all
+ * spans, or, where rows must be made ready for them, a span's rows all panels. */
 static void walk_panels(const struct walk *w, size_t i, int turned, size_t begin, size_t end, size_t row, size_t row_end) {
-    int spans = (int)((row_end - row + CELL_SPAN - 1) / CELL_SPAN);
-    for (size_t p = begin; p < end; p++) {
-        size_t next = p + 1 < end ? p + 1 : p;
-        struct place here = {.i = i, .panel = turned ? begin + end - 1 - p : p, .next = turned ? begin + end - 1 - next : next};
-        for (int s = 0; s < spans; s++) {
-            here.row = row + body_begin(row_end - row, s, spans);
-            here.rows = row + body_begin(row_end - row, s + 1, spans) - here.row;
-            w->part(w->c, &here);
+    int spans = (int)((row_end - row + CELL_SPAN - 1) / CELL_SPAN), panels = (int)(end - begin);
+    struct cell_rows inputs, states;
+    for (int k = 0; k < spans * panels; k++) {
+        int s = CELL_READY_ROWS ? k / panels : k % spans, p = CELL_READY_ROWS ? k % panels : k / spans, next = p + 1 < panels ? p + 1 : p;
+        struct place here = {.i = i, .inputs = &inputs, .states = &states};
+        here.panel = turned ? end - 1 - (size_t)p : begin + (size_t)p;
+        here.next = turned ? end - 1 - (size_t)next : begin + (size_t)next;
+        here.row = row + body_begin(row_end - row, s, spans);
+        here.rows = row + body_begin(row_end - row, s + 1, spans) - here.row;
+        if (p == 0 || !CELL_READY_ROWS) {
+            inputs.a = states.a = NULL;
         }
+        w->part(w->c, &here);
     }
 }
 

@@ -6,17 +6,6 @@
 static const real TINY = 1e-30f;
 enum { LARGEST = 32767 };
 
-/* most = the larger bits of |v|: those of a NaN are larger than any number's. */
-INLINE void keep_larger(vec_int *most, const vec *v) {
-    vec_int bits = (vec_int)*v & INT32_MAX;
-#if defined(BODY_AVX512)
-    *most = (vec_int)_mm512_max_epi32((__m512i)*most, (__m512i)bits);
-#else
-    vec_int larger = bits > *most;
-    *most = (bits & larger) | (*most & ~larger);
-#endif
-}
-
 /* The unit by which `most` becomes `whole`: 0 of what is too small, NaN of what isn't finite. */
 static real unit_of(real most, real whole) {
     return !(most <= FLT_MAX) ? NAN : most < TINY ? 0 : most / whole;
@@ -36,20 +25,14 @@ INLINE void round_to(const vec *v, const vec *by, vec_word *words) {
 /* v: frequencies [f][width] of the tile. */
 static real largest(const struct wino_tile *t, const real *v, int width) {
     vec_int most = {0};
-    body_int bits = 0;
-    real all;
     for (int f = 0; f < WINO_F; f++) {
         for (int c = 0; wino_has(t, f) && c < width; c += LANES) {
             vec some;
             vec_load_reals(&some, v + f * width + c);
-            keep_larger(&most, &some);
+            vec_keep_larger(&most, &some);
         }
     }
-    for (int i = 0; i < LANES; i++) {
-        bits = most[i] > bits ? most[i] : bits;
-    }
-    memcpy(&all, &bits, sizeof all);
-    return all;
+    return vec_largest(&most);
 }
 
 static void quantize(const struct wino_tile *t, const real *v, int width, real unit, real *to, ptrdiff_t step) {
@@ -89,7 +72,7 @@ static void add_row(const struct wino_weights *w, int row, int first, struct siz
     for (int f = 0; f < WINO_F; f++) {
         vec v;
         vec_load_reals(&v, u + f * LANES);
-        keep_larger(&s->most, &v);
+        vec_keep_larger(&s->most, &v);
         s->sums[f] += (vec)((vec_int)v & INT32_MAX);
     }
 }
@@ -105,7 +88,7 @@ static void measure(const struct wino_weights *w, int first, real *units) {
             add_row(w, row, first, &s);
         }
         for (int f = 0; f < WINO_F; f++) {
-            keep_larger(&s.most_sum, &s.sums[f]);
+            vec_keep_larger(&s.most_sum, &s.sums[f]);
         }
     }
     memcpy(most, &s.most, sizeof most);

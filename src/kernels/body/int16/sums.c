@@ -1,9 +1,6 @@
 /* Sums of 16-bit products (int16.h), on tiles as conv_nhwc's: R words are broadcast and N vectors of words loaded for R * N pairs of products a lane. */
 #include "kernels/body/conv_shapes.h"
 #include "kernels/body/int16/int16.h"
-#if defined(__AVX512VNNI__)
-#include <immintrin.h>
-#endif
 
 typedef int32_t word_at __attribute__((may_alias));
 
@@ -11,6 +8,10 @@ typedef int32_t word_at __attribute__((may_alias));
 INLINE void dot(vec_int *sum, int32_t x, const vec_int *w) {
 #if defined(__AVX512VNNI__)
     *sum = (vec_int)_mm512_dpwssd_epi32((__m512i)*sum, _mm512_set1_epi32(x), (__m512i)*w);
+#elif defined(__AVX512BW__)
+    *sum = (vec_int)_mm512_add_epi32((__m512i)*sum, _mm512_madd_epi16(_mm512_set1_epi32(x), (__m512i)*w));
+#elif defined(__AVX2__) && LANES == 8
+    *sum = (vec_int)_mm256_add_epi32((__m256i)*sum, _mm256_madd_epi16(_mm256_set1_epi32(x), (__m256i)*w));
 #else
     vec_int low = (vec_int)((vec_word)*w << 16) >> 16, high = *w >> 16;
     *sum = (vec_int)((vec_word)*sum + (vec_word)(low * (int16_t)(x & 0xffff)) + (vec_word)(high * (x >> 16)));
