@@ -25,6 +25,17 @@ static inline size_t rounded_pairs(size_t depth) {
 enum { ROUNDED_LINE = 64 };
 struct rounded_ask { uintptr_t from; size_t step, count; int lines_log2; };
 
+static inline size_t rounded_lines(const struct rounded_ask *ask) {
+    return ask->count << ask->lines_log2;
+}
+
+/* Two neighbouring lines of it, of which `line` is even. */
+INLINE void rounded_ask_two(const struct rounded_ask *ask, size_t line) {
+    uintptr_t at = ask->from + (line >> ask->lines_log2) * ask->step + (line & (((size_t)1 << ask->lines_log2) - 1)) * ROUNDED_LINE;
+    __builtin_prefetch((const void *)at, 0, 2);
+    __builtin_prefetch((const void *)(at + ROUNDED_LINE), 0, 2);
+}
+
 /* sums (rows x ROUNDED_COLUMNS, rows `stride` reals apart) = [sums +] a (rows of `pairs` words, PITCH apart) times a panel. pairs: whole units. */
 struct rounded_rows {
     size_t rows, pairs, stride;

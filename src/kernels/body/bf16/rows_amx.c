@@ -17,9 +17,14 @@ INLINE void block(const int tiles, const struct rounded_rows *r, size_t row) {
     tiles_store(tiles, 2, sums, stride);
 }
 
+/* Each block asks for its share of what comes next before its tiles are loaded. */
 void K(rounded_rows)(const struct rounded_rows *r) {
+    size_t lines = rounded_lines(&r->ask), blocks = (r->rows + 2 * TILE_ROWS - 1) / (2 * TILE_ROWS), share = (lines + 2 * blocks - 1) / (2 * blocks) * 2, line = 0;
     for (size_t row = 0; row < r->rows; row += 2 * TILE_ROWS) {
         size_t count = body_least(2 * TILE_ROWS, r->rows - row);
+        for (size_t end = line + share; line < end && line < lines; line += 2) {
+            rounded_ask_two(&r->ask, line);
+        }
         tiles_begin((int)count);
         if (count > TILE_ROWS) {
             block(2, r, row);

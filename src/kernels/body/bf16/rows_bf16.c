@@ -1,16 +1,9 @@
 /* Products of rounded reals (rounded.h) by AVX512-BF16: a block of sums stays in registers; of each pair of depth a row's word is broadcast. */
 #include "kernels/body/bf16/rounded.h"
 
-/* Two lines of what comes next. */
-INLINE void ask_lines(const struct rounded_ask *ask, size_t line) {
-    uintptr_t at = ask->from + (line >> ask->lines_log2) * ask->step + (line & (((size_t)1 << ask->lines_log2) - 1)) * ROUNDED_LINE;
-    __builtin_prefetch((const void *)at, 0, 2);
-    __builtin_prefetch((const void *)(at + ROUNDED_LINE), 0, 2);
-}
-
-/* asked: lines that the blocks before have asked for. */
-INLINE void block(const size_t R, const struct rounded_rows *r, size_t row, size_t asked) {
-    int asks = asked < r->ask.count << r->ask.lines_log2;
+/* asked: lines that the blocks before have asked for; twos: pairs of lines that each pair of depth asks for. */
+INLINE void block(const size_t R, const struct rounded_rows *r, size_t row, size_t asked, size_t twos) {
+    size_t asks = asked < rounded_lines(&r->ask) ? twos : 0;
     const word_at *a = r->a + row * ROUNDED_PITCH, *b = r->panel;
     real *to = r->sums + row * r->stride;
     vec sum[BLOCK_ROWS * BLOCK_VECS] = {{0}};
@@ -22,8 +15,8 @@ INLINE void block(const size_t R, const struct rounded_rows *r, size_t row, size
     }
     for (size_t k = 0; k < r->pairs; k++, b += ROUNDED_COLUMNS) {
         vec_word at[BLOCK_VECS];
-        if (asks) {
-            ask_lines(&r->ask, asked + 2 * k);
+        for (size_t i = 0; i < asks; i++, asked += 2) {
+            rounded_ask_two(&r->ask, asked);
         }
         UNROLL
         for (size_t j = 0; j < BLOCK_VECS; j++) {
@@ -41,16 +34,18 @@ INLINE void block(const size_t R, const struct rounded_rows *r, size_t row, size
 }
 
 /* A copy for each height, since sums must be registers. */
-typedef void block_work(const struct rounded_rows *r, size_t row, size_t asked);
-#define BLOCK(n) static void block_##n(const struct rounded_rows *r, size_t row, size_t asked) { block(n, r, row, asked); }
+typedef void block_work(const struct rounded_rows *r, size_t row, size_t asked, size_t twos);
+#define BLOCK(n) static void block_##n(const struct rounded_rows *r, size_t row, size_t asked, size_t twos) { block(n, r, row, asked, twos); }
 #define NAME(n) block_##n,
 BLOCK_UPTO(BLOCK)
 static block_work *const blocks[BLOCK_ROWS] = {BLOCK_UPTO(NAME)};
 
+/* However few the blocks are, all lines are asked for. */
 void K(rounded_rows)(const struct rounded_rows *r) {
     int count = (int)((r->rows + BLOCK_ROWS - 1) / BLOCK_ROWS);
+    size_t each = 2 * r->pairs, all = each * (size_t)count, twos = (rounded_lines(&r->ask) + all - 1) / all;
     for (int i = 0; i < count; i++) {
         size_t row = body_begin(r->rows, i, count);
-        blocks[body_begin(r->rows, i + 1, count) - row - 1](r, row, (size_t)i * 2 * r->pairs);
+        blocks[body_begin(r->rows, i + 1, count) - row - 1](r, row, (size_t)i * each * twos, twos);
     }
 }
